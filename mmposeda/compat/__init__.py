@@ -1,0 +1,19 @@
+"""The one place that knows what is broken between MMPose 1.3.2 and today's stack.
+
+* :mod:`.imports`: stand-ins for packages MMPose imports but rarely uses, while it is being imported;
+* :mod:`.cocotools`: ``xtcocotools`` on top of pycocotools;
+* :mod:`.patches`: repairs inside mmengine and MMPose, made when the module in question is first imported;
+* :mod:`.distributed`: several processes without a GPU.
+
+Nothing here shadows a real package, and importing mmposeda imports neither torch nor MMPose.
+"""
+
+from . import imports, patches
+
+
+def apply() -> None:
+    """Make MMPose importable and mmengine's checkpoints loadable; may be called any number of times."""
+    imports.install(patches.PATCHES)
+
+
+__all__ = ['apply']

@@ -1,0 +1,6 @@
+"""The ``xtcocotools`` API on top of pycocotools."""
+
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+__all__ = ['COCO', 'COCOeval']
