@@ -1,0 +1,88 @@
+"""Values of a model that move during training."""
+
+from __future__ import annotations
+
+import math
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from mmposeda.registry import HOOKS
+
+
+def linear(progress: float, start: float, end: float) -> float:
+    """Straight line."""
+    return start + (end - start) * progress
+
+
+def cosine(progress: float, start: float, end: float) -> float:
+    """Half a cosine, flat at both ends."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def step(progress: float, start: float, end: float) -> float:
+    """``start`` until the end of the range, then ``end``."""
+    return end if progress >= 1 else start
+
+
+CURVES = dict(linear=linear, cosine=cosine, step=step)
+
+
+@HOOKS.register_module()
+class ScheduleHook(Hook):
+    """Sets attributes of the model from the run's progress, before every iteration.
+
+    The value depends on the runner's iteration alone, so it is exact after a resume. It is logged as
+    ``schedule/ATTRIBUTE``.
+
+    Args:
+        schedules (list[dict]): Each with ``attribute`` (dotted path in the model, e.g. 'mask_ratio'), ``start`` and
+            ``end`` values, ``curve`` ('linear', 'cosine' or 'step'), and the range of iterations ``begin`` (0) to
+            ``finish`` (the run's end), outside of which the value stays.
+
+    Raises:
+        ValueError: A key is missing or unknown, or the curve is, or the range is empty.
+        AttributeError: The model has no such attribute.
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, schedules: list[dict]) -> None:
+        self.schedules = []
+        for entry in schedules:
+            entry = {'curve': 'linear', 'begin': 0, 'finish': None, **entry}
+            wanted = {'attribute', 'start', 'end', 'curve', 'begin', 'finish'}
+            if set(entry) != wanted:
+                raise ValueError(f'A schedule takes the keys {sorted(wanted)}, got {sorted(entry)}')
+            if entry['curve'] not in CURVES:
+                raise ValueError(f'curve must be one of {sorted(CURVES)}, got {entry["curve"]!r}')
+            if entry['finish'] is not None and entry['finish'] <= entry['begin']:
+                raise ValueError(
+                    f'The range of {entry["attribute"]!r} is empty: {entry["begin"]} to {entry["finish"]}'
+                )
+            self.schedules.append(entry)
+
+    def before_train(self, runner) -> None:
+        """Check that every attribute is there."""
+        for entry in self.schedules:
+            self._owner(runner, entry['attribute'])
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Set and log the values of this iteration."""
+        for entry in self.schedules:
+            finish = entry['finish'] or runner.max_iters
+            progress = (runner.iter - entry['begin']) / max(finish - entry['begin'], 1)
+            value = CURVES[entry['curve']](min(max(progress, 0.0), 1.0), entry['start'], entry['end'])
+            owner, name = self._owner(runner, entry['attribute'])
+            setattr(owner, name, value)
+            runner.message_hub.update_scalar(f'schedule/{entry["attribute"]}', value)
+
+    @staticmethod
+    def _owner(runner, path: str):
+        owner = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        *parents, name = path.split('.')
+        for parent in parents:
+            owner = getattr(owner, parent, None)
+        if not hasattr(owner, name):
+            raise AttributeError(f'ScheduleHook: {type(runner.model).__name__} has no attribute {path!r}')
+        return owner, name
