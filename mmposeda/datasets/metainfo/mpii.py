@@ -1,0 +1,61 @@
+# Body-16: MPII's joints, also the order of the published adaptation benchmarks (RegDA, UDAPE).
+_base_ = ['mmpose::_base_/datasets/mpii.py']
+
+dataset_info = dict(
+    parents=dict(
+        right_ankle='right_knee',
+        right_knee='right_hip',
+        right_hip='pelvis',
+        left_hip='pelvis',
+        left_knee='left_hip',
+        left_ankle='left_knee',
+        thorax='pelvis',
+        upper_neck='thorax',
+        head_top='upper_neck',
+        right_wrist='right_elbow',
+        right_elbow='right_shoulder',
+        right_shoulder='thorax',
+        left_shoulder='thorax',
+        left_elbow='left_shoulder',
+        left_wrist='left_elbow',
+    ),
+    groups=dict(
+        head=['head_top'],
+        shoulder=['right_shoulder', 'left_shoulder'],
+        elbow=['right_elbow', 'left_elbow'],
+        wrist=['right_wrist', 'left_wrist'],
+        hip=['right_hip', 'left_hip'],
+        knee=['right_knee', 'left_knee'],
+        ankle=['right_ankle', 'left_ankle'],
+        # the 12 limb joints, as in the published tables
+        all=[
+            'right_shoulder',
+            'left_shoulder',
+            'right_elbow',
+            'left_elbow',
+            'right_wrist',
+            'left_wrist',
+            'right_hip',
+            'left_hip',
+            'right_knee',
+            'left_knee',
+            'right_ankle',
+            'left_ankle',
+        ],
+    ),
+    # without pelvis and thorax, which LSP lacks
+    angle_triplets=[
+        ['right_ankle', 'right_knee', 'right_hip'],
+        ['right_knee', 'right_hip', 'left_hip'],
+        ['right_hip', 'left_hip', 'left_knee'],
+        ['left_hip', 'left_knee', 'left_ankle'],
+        ['right_wrist', 'right_elbow', 'right_shoulder'],
+        ['right_elbow', 'right_shoulder', 'upper_neck'],
+        ['upper_neck', 'left_shoulder', 'left_elbow'],
+        ['left_shoulder', 'left_elbow', 'left_wrist'],
+        ['right_shoulder', 'upper_neck', 'head_top'],
+        ['head_top', 'upper_neck', 'left_shoulder'],
+        ['right_knee', 'right_hip', 'right_shoulder'],
+        ['left_knee', 'left_hip', 'left_shoulder'],
+    ],
+)
