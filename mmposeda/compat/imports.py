@@ -1,9 +1,9 @@
 """Import hooks: stand-ins for what MMPose imports but rarely needs, and repairs right after an import.
 
-MMPose's model zoo cannot be imported unless six, mmdet, compiled mmcv ops, torchvision and xtcocotools are all
-there, although each of the first four serves one or two classes. While one of the few modules in :data:`NEEDS`
-is executed, names that cannot be had for real are lent to it from a stand-in; afterwards ``sys.modules`` is as
-before, because other code draws conclusions from what it finds there.
+MMPose's model zoo cannot be imported unless six, mmdet, compiled mmcv ops, torchvision and xtcocotools are
+all there, although each of the first four serves one or two classes. While one of the few modules in
+:data:`NEEDS` is executed, names that cannot be had for real are lent to it from a stand-in; afterwards
+``sys.modules`` is as before, because other code draws conclusions from what it finds there.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def _import_error(module: str, names: tuple[str, ...]) -> str | None:
     """Return why ``names`` cannot be had from ``module``, or None if they can."""
     try:
         real = importlib.import_module(module)
-    except (
-        Exception
-    ) as error:  # a package that is there but broken fails in its own way (RuntimeError, AssertionError)
+    except Exception as error:  # a package that is there but broken fails in its own way (RuntimeError, AssertionError)
         return f'{type(error).__name__}: {error}'
     missing = [name for name in names if not hasattr(real, name)]
     return f'{module} has no {", ".join(missing)}' if missing else None
@@ -85,9 +83,7 @@ def stand_ins(needs: dict[str, tuple[str, ...]]):
             lent = ModuleType(module)
             for name in names:
                 # six.moves only renames builtins, so here the stand-in can be the real thing
-                value = (
-                    getattr(builtins, name) if module == 'six.moves' else make_stand_in(module, name, cause)
-                )
+                value = getattr(builtins, name) if module == 'six.moves' else make_stand_in(module, name, cause)
                 setattr(lent, name, value)
             parent = module.partition('.')[0]
             if parent not in sys.modules:
@@ -166,8 +162,8 @@ def install(patches: dict[str, Callable[[ModuleType], None]]) -> None:
     """Install the import hooks, once.
 
     Args:
-        patches: Module name -> function that repairs the module. Runs right after the module's import, or now if
-            it is imported already.
+        patches: Module name -> function that repairs the module. Runs right after the module's import, or now
+            if it is imported already.
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return

@@ -2,5 +2,118 @@
 
 from __future__ import annotations
 
-PATCHES: dict = {}
+import functools
+import importlib.metadata
+import importlib.util
+import os.path as osp
+import sys
+from types import ModuleType
+
+
+def allow_checkpoint_types(_module: ModuleType | None = None) -> None:
+    """Let ``torch.load(weights_only=True)`` read what mmengine's checkpoints hold, and nothing else.
+
+    Since torch 2.6 ``weights_only=True`` is the default, and mmengine's checkpoints hold numpy numbers and
+    arrays (dataset metainfo, log history) and ``HistoryBuffer``. The protection stays on: a file that names any
+    other type is refused before anything in it runs.
+    """
+    import torch
+
+    add_safe_globals = getattr(torch.serialization, 'add_safe_globals', None)
+    if add_safe_globals is None:  # torch < 2.4 does not protect by default
+        return
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+
+    multiarray = sys.modules.get('numpy._core.multiarray') or sys.modules['numpy.core.multiarray']
+    dtypes = {type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdgFDUS'}
+    allowed = [HistoryBuffer, np.ndarray, np.dtype, *dtypes, (_history_method, 'builtins.getattr')]
+    # numpy 2 renamed its core: files written with either name are read with either version
+    for core in ('numpy.core', 'numpy._core'):
+        allowed += [
+            (multiarray._reconstruct, f'{core}.multiarray._reconstruct'),
+            (multiarray.scalar, f'{core}.multiarray.scalar'),
+        ]
+    add_safe_globals(allowed)
+
+
+def _history_method(owner, name: str):
+    """Stand for ``getattr`` in checkpoints, where it only ever names the statistics of ``HistoryBuffer``."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise ValueError(
+            f'The checkpoint asks for attribute {name!r} of {owner!r}; only the statistics of HistoryBuffer are '
+            'allowed. Refusing to load a file that may be hostile.'
+        )
+    return getattr(HistoryBuffer, name)
+
+
+def _survive_broken_torchvision(module: ModuleType) -> None:
+    """``collect_env`` expects a torchvision that is there to be importable; one built for another torch is not."""
+    collect_env = module.collect_env
+
+    @functools.wraps(collect_env)
+    def collect():
+        try:
+            return collect_env()
+        except Exception as error:
+            if 'torchvision' in sys.modules or importlib.util.find_spec('torchvision') is None:
+                raise
+            sys.modules['torchvision'] = None  # Python's way to say: not installed
+            try:
+                return dict(collect_env(), TorchVision=f'not importable ({error})')
+            finally:
+                del sys.modules['torchvision']
+
+    module.collect_env = collect
+
+
+def _do_without_pkg_resources(module: ModuleType) -> None:
+    """Look packages up with importlib where setuptools (>= 81) no longer has ``pkg_resources``."""
+    if importlib.util.find_spec('pkg_resources') is not None:
+        return
+
+    def is_installed(package: str) -> bool:
+        try:
+            importlib.metadata.distribution(package)
+        except importlib.metadata.PackageNotFoundError:
+            spec = importlib.util.find_spec(package)
+            return spec is not None and spec.origin is not None
+        return True
+
+    def get_installed_path(package: str) -> str:
+        spec = importlib.util.find_spec(package)
+        if spec is None:  # the package's name is not the module's
+            distribution = importlib.metadata.distribution(package)
+            names = (distribution.read_text('top_level.txt') or '').split()
+            spec = importlib.util.find_spec(names[0]) if names else None
+        if spec is None or spec.origin is None:
+            raise RuntimeError(f'cannot tell where {package} is installed')
+        return osp.dirname(spec.origin)
+
+    module.is_installed = is_installed
+    module.get_installed_path = get_installed_path
+
+
+def _accept_one_element_radius(module: ModuleType) -> None:
+    """MMPose passes ``radius=np.array([r])`` on to ``int``, which numpy >= 2.4 allows for 0-d arrays only."""
+    visualizer = module.OpencvBackendVisualizer
+    draw_circles = visualizer.draw_circles
+
+    @functools.wraps(draw_circles)
+    def draw(self, center, radius, *args, **kwargs):
+        if self.backend == 'opencv' and getattr(radius, 'ndim', 0):
+            radius = radius.reshape(-1)[0]
+        return draw_circles(self, center, radius, *args, **kwargs)
+
+    visualizer.draw_circles = draw
+
+
+PATCHES = {
+    'mmengine.runner.checkpoint': allow_checkpoint_types,
+    'mmengine.runner.runner': _survive_broken_torchvision,
+    'mmengine.utils.package_utils': _do_without_pkg_resources,
+    'mmpose.visualization.opencv_backend_visualizer': _accept_one_element_radius,
+}
 """Module name -> function that repairs it."""

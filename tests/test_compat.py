@@ -1,0 +1,277 @@
+import importlib
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
+
+import mmposeda  # noqa: F401
+from mmposeda.compat import cocotools, imports, patches
+
+
+def run_python(code, tmp_path=None):
+    path = [str(tmp_path)] if tmp_path else []
+    code = f'import sys\nsys.path[:0] = {path!r}\n{textwrap.dedent(code)}'
+    result = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+class TestStandIns:
+    def test_importing_mmposeda_imports_neither_torch_nor_mmpose(self):
+        run_python("import mmposeda; assert not {'torch', 'mmpose'} & set(sys.modules)")
+
+    def test_whole_of_mmpose_can_be_imported(self):
+        for name in ('models', 'datasets', 'evaluation', 'visualization', 'apis', 'engine', 'codecs'):
+            importlib.import_module(f'mmpose.{name}')
+
+    def test_nothing_of_them_is_left_in_sys_modules(self):
+        run_python("""
+            import importlib.util
+            import mmposeda
+            import mmpose.models, mmpose.visualization
+            for name in ('mmdet', 'torchvision'):
+                if importlib.util.find_spec(name) is None:
+                    assert not [key for key in sys.modules if key.split('.')[0] == name]
+            ops = sys.modules.get('mmcv.ops')
+            assert ops is None or ops.__file__
+        """)
+
+    def test_used_stand_in_names_the_package_to_install(self):
+        with imports.stand_ins({'no_such_package.part': ('Thing',)}):
+            from no_such_package.part import Thing
+        with pytest.raises(ImportError, match=r'no_such_package\.part\.Thing.*Install no_such_package'):
+            Thing(3)
+        with pytest.raises(ImportError, match='Install no_such_package'):
+            Thing.build()
+        assert not isinstance(3, Thing)
+        assert 'no_such_package' not in sys.modules
+
+    def test_names_that_were_not_asked_for_are_not_there(self):
+        with imports.stand_ins({'no_such_package.part': ('Thing',)}), pytest.raises(ImportError):
+            from no_such_package.part import Other  # noqa: F401
+
+    def test_real_package_is_used_where_present(self, tmp_path):
+        package = tmp_path / 'mmdet'
+        package.mkdir()
+        (package / '__init__.py').touch()
+        (package / 'utils.py').write_text('ConfigType = dict\ndef reduce_mean(x): return x\n')
+        run_python(
+            """
+            import mmposeda
+            from mmpose.models.heads.hybrid_heads import rtmo_head
+            assert rtmo_head.ConfigType is dict
+            assert rtmo_head.reduce_mean.__module__ == 'mmdet.utils'
+            """,
+            tmp_path,
+        )
+
+    def test_broken_real_package_gives_way_to_a_stand_in_with_its_error(self, tmp_path):
+        package = tmp_path / 'torchvision'
+        package.mkdir()
+        (package / '__init__.py').write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+        run_python(
+            """
+            import mmposeda
+            from mmpose.visualization import simcc_vis
+            try:
+                simcc_vis.ToPILImage()
+            except ImportError as error:
+                assert 'operator torchvision::nms does not exist' in str(error)
+                assert 'matches your torch' in str(error)
+            else:
+                raise SystemExit('no error')
+            from mmengine.runner import runner
+            assert 'not importable' in runner.collect_env()['TorchVision']
+            assert 'torchvision' not in sys.modules
+            """,
+            tmp_path,
+        )
+
+    def test_real_xtcocotools_is_used_where_present(self, tmp_path):
+        package = tmp_path / 'xtcocotools'
+        package.mkdir()
+        (package / '__init__.py').touch()
+        (package / 'coco.py').write_text("COCO = 'the real one'")
+        run_python("import mmposeda\nfrom xtcocotools.coco import COCO\nassert COCO == 'the real one'", tmp_path)
+
+    def test_install_is_idempotent(self):
+        before = list(sys.meta_path)
+        mmposeda.compat.apply()
+        assert sys.meta_path == before
+
+
+class Hostile:
+    """Unpickles into a call of ``print``."""
+
+    def __reduce__(self):
+        return print, ('code from a checkpoint ran',)
+
+
+class HostileAttribute:
+    """Unpickles into an attribute look-up that would lead to code."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+class TestCheckpoints:
+    def save(self, path, **content):
+        torch.save(content, path)
+        return str(path)
+
+    def test_contents_of_mmengine_checkpoints_load(self, tmp_path):
+        history = HistoryBuffer()
+        history.update(0.5)
+        path = self.save(
+            tmp_path / 'a.pth',
+            history=history,
+            number=np.float64(2.5),
+            flag=np.bool_(True),
+            sigmas=np.array([0.1, 0.2], dtype=np.float32),
+            names=np.array(['head', 'hip']),
+            weights={'w': torch.arange(3)},
+        )
+        loaded = mmengine_checkpoint.load_checkpoint(torch.nn.Module(), path, strict=False)
+        assert loaded['history'].current() == 0.5
+        assert loaded['number'] == 2.5
+        assert loaded['flag']
+        np.testing.assert_array_equal(loaded['sigmas'], np.array([0.1, 0.2], dtype=np.float32))
+        assert list(loaded['names']) == ['head', 'hip']
+
+    @pytest.mark.parametrize('payload', [Hostile(), HostileAttribute()])
+    def test_hostile_payload_is_refused_before_it_runs(self, tmp_path, capsys, payload):
+        if not hasattr(torch.serialization, 'add_safe_globals'):
+            pytest.skip('this torch does not protect by default')
+        path = self.save(tmp_path / 'a.pth', state_dict={}, payload=payload)
+        with pytest.raises((pickle.UnpicklingError, ValueError)):
+            torch.load(path, weights_only=True)
+        assert 'ran' not in capsys.readouterr().out
+
+    def test_default_of_torch_load_is_untouched(self, tmp_path, capsys):
+        if tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6):
+            pytest.skip('weights_only became the default in torch 2.6')
+        path = self.save(tmp_path / 'a.pth', state_dict={}, payload=Hostile())
+        with pytest.raises(pickle.UnpicklingError):
+            mmengine_checkpoint.load_checkpoint(torch.nn.Module(), path)
+        assert 'ran' not in capsys.readouterr().out
+
+    def test_history_method_knows_only_the_statistics(self):
+        assert patches._history_method(HistoryBuffer, 'mean') is HistoryBuffer.mean
+        with pytest.raises(ValueError, match='hostile'):
+            patches._history_method(HistoryBuffer, '__init__')
+        with pytest.raises(ValueError, match='hostile'):
+            patches._history_method(np, 'min')
+
+
+def make_coco(sigma_distance=0.0, count=3, first_id=1, **fields):
+    """One image with one person of ``count`` keypoints; the result is shifted by ``sigma_distance`` pixels."""
+    xs = np.arange(count) * 10.0
+    truth = np.stack([xs, xs, np.full(count, 2.0)], axis=1)
+    ann = dict(id=first_id, image_id=7, category_id=1, bbox=[0, 0, 60, 40], keypoints=truth.reshape(-1).tolist())
+    ann.update(dict(num_keypoints=count, area=1000.0, iscrowd=0), **fields)
+    dataset = dict(
+        images=[dict(id=7, width=64, height=64, crowdIndex=0.5)],
+        categories=[dict(id=1, name='person')],
+        annotations=[ann],
+    )
+    coco = cocotools.COCO(ann_data=dataset)
+    moved = truth + [sigma_distance, 0, 0]
+    result = dict(image_id=7, category_id=1, keypoints=moved.reshape(-1).tolist(), score=0.9)
+    return coco, result
+
+
+def oks(coco, result, sigmas, **kwargs):
+    evaluation = cocotools.COCOeval(coco, coco.loadRes([result]), kwargs.pop('iouType', 'keypoints'), sigmas, **kwargs)
+    evaluation.params.useSegm = None
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation, float(np.asarray(evaluation.ious[7, 1]).squeeze())
+
+
+class TestCocotools:
+    SIGMAS = np.array([0.05, 0.1, 0.2])
+
+    @pytest.mark.parametrize('use_area, area', [(True, 1000.0), (False, 0.53 * 60 * 40)])
+    def test_oks_follows_its_formula_for_any_number_of_keypoints(self, use_area, area):
+        coco, result = make_coco(4.0)
+        expected = np.mean(np.exp(-(4.0**2) / (2 * self.SIGMAS) ** 2 / area / 2))
+        assert oks(coco, result, self.SIGMAS, use_area=use_area)[1] == pytest.approx(expected, rel=1e-6)
+
+    def test_area_is_not_needed_without_use_area(self):
+        coco, result = make_coco(4.0)
+        del coco.dataset['annotations'][0]['area']
+        oks(coco, result, self.SIGMAS, use_area=False)
+
+    def test_annotations_are_left_as_they_were(self):
+        coco, result = make_coco(4.0)
+        before = dict(coco.dataset['annotations'][0])
+        oks(coco, result, self.SIGMAS, use_area=False)
+        assert coco.dataset['annotations'][0] == before
+
+    def test_match_with_annotation_id_zero_counts(self):
+        coco, result = make_coco(0.0, first_id=0)
+        evaluation, _ = oks(coco, result, self.SIGMAS)
+        evaluation.summarize()
+        assert evaluation.stats[0] == pytest.approx(1.0)
+
+    def test_part_uses_its_own_keypoints_and_score(self):
+        coco, result = make_coco(50.0, foot_kpts=[1, 1, 2, 5, 5, 2])
+        result.update(foot_kpts=[1, 1, 0.9, 5, 5, 0.9], foot_score=0.25)
+        evaluation, value = oks(coco, result, self.SIGMAS[:2], iouType='keypoints_foot')
+        assert value == pytest.approx(1.0)
+        assert evaluation.evalImgs[0]['dtScores'] == [0.25]
+
+    def test_crowd_statistics(self):
+        coco, result = make_coco(0.0)
+        evaluation, _ = oks(coco, result, self.SIGMAS, iouType='keypoints_crowd')
+        evaluation.summarize()
+        np.testing.assert_allclose(evaluation.stats, [1, 1, 1, 1, 1, 1, -1, 1, -1])
+
+    def test_no_result_at_all_scores_zero(self):
+        coco, _ = make_coco()
+        evaluation = cocotools.COCOeval(coco, coco.loadRes([]), 'keypoints', self.SIGMAS)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        assert evaluation.stats[0] == 0
+
+    def test_test_index_keeps_the_named_keypoints(self):
+        data = make_coco()[0].dataset
+        coco = cocotools.COCO(ann_data=data, test_index=[2, 0])
+        assert coco.dataset['annotations'][0]['keypoints'] == [20, 20, 2, 0, 0, 2]
+
+    def test_unknown_type_names_the_choices(self):
+        with pytest.raises(ValueError, match="'keypoint'.*keypoints_crowd"):
+            cocotools.COCOeval(iouType='keypoint')
+
+
+class TestPatches:
+    def test_one_element_radius_is_drawn(self):
+        from mmpose.visualization import PoseLocalVisualizer
+
+        visualizer = PoseLocalVisualizer(backend='opencv')
+        visualizer.set_image(np.zeros((20, 20, 3), np.uint8))
+        visualizer.draw_circles(np.array([10, 10]), radius=np.array([3]), face_colors=(255, 255, 255), alpha=1.0)
+        assert visualizer.get_image()[10, 10].tolist() == [255, 255, 255]
+
+    def test_packages_are_found_without_pkg_resources(self, monkeypatch):
+        from types import SimpleNamespace
+
+        monkeypatch.setattr('importlib.util.find_spec', _hide('pkg_resources'))
+        module = SimpleNamespace()
+        patches._do_without_pkg_resources(module)
+        assert module.is_installed('mmpose')
+        assert not module.is_installed('no_such_package')
+        assert module.get_installed_path('mmpose').endswith('mmpose')
+        assert module.get_installed_path('pyyaml').endswith('yaml')
+
+
+def _hide(name):
+    real = importlib.util.find_spec
+    return lambda wanted, *args: None if wanted == name else real(wanted, *args)
