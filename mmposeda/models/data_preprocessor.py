@@ -1,0 +1,68 @@
+"""One data preprocessor for batches that hold several domains."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+
+from mmposeda.registry import MODELS
+
+DOMAINS = ('source', 'target')
+
+
+@MODELS.register_module()
+class DomainDataPreprocessor(BaseDataPreprocessor):
+    """Split a mixed batch by domain and hand each part to a plain MMPose preprocessor.
+
+    In training it returns ``dict(inputs=dict(source=Tensor(B, 3, H, W), target=...), data_samples=dict(source=[...],
+    target=[...]))``; a domain that the batch lacks is missing from both dicts. The domain is the ``domain`` entry of a
+    sample's metainfo, ``source`` without one. Outside training the base's own output comes back untouched, so
+    evaluation sees a plain MMPose model. Keys of the batch other than ``inputs`` and ``data_samples`` (MMPose's
+    ``CombinedDataset`` adds some) are left out.
+
+    Args:
+        base (dict, optional): config of the preprocessor of the wrapped estimator. Defaults to ``PoseDataPreprocessor``
+            without normalisation.
+        non_blocking (bool): copy to the device without waiting.
+
+    Attributes:
+        mean, std (Tensor): (1, 3, 1, 1) of the base, in the channel order after its colour conversion and in units of
+            grey levels (0 to 255); 0 and 1 where the base does not normalise.
+    """
+
+    def __init__(self, base: dict | None = None, non_blocking: bool = False):
+        super().__init__(non_blocking=non_blocking)
+        self.base = MODELS.build({'type': 'PoseDataPreprocessor', **(base or {})})
+        normalises = getattr(self.base, '_enable_normalize', False)
+        for name, default in (('mean', torch.zeros), ('std', torch.ones)):
+            value = getattr(self.base, name).reshape(1, -1, 1, 1) if normalises else default(1, 3, 1, 1)
+            self.register_buffer(name, value.expand(1, 3, 1, 1).clone(), persistent=False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Preprocess a batch.
+
+        Args:
+            data (dict): ``inputs``, list of (3, H, W) tensors or one (B, 3, H, W) tensor, and ``data_samples``.
+            training (bool): whether to split by domain.
+
+        Raises:
+            ValueError: a sample names a domain other than source and target.
+        """
+        self.base._device = self.device  # .to() of a module reaches the base's buffers but not this
+        if not training:
+            return self.base(data, False)
+        inputs, samples = data['inputs'], data['data_samples']
+        places: dict = {}
+        for i, sample in enumerate(samples):
+            places.setdefault(sample.metainfo.get('domain', DOMAINS[0]), []).append(i)
+        unknown = set(places) - set(DOMAINS)
+        if unknown:
+            raise ValueError(f'samples of domain {sorted(unknown)} in a batch, expected {" or ".join(DOMAINS)}')
+        out: dict = dict(inputs={}, data_samples={})
+        for domain in DOMAINS:
+            if domain in places:
+                picked = places[domain]
+                part = inputs[picked] if torch.is_tensor(inputs) else [inputs[i] for i in picked]
+                done = self.base(dict(inputs=part, data_samples=[samples[i] for i in picked]), True)
+                out['inputs'][domain], out['data_samples'][domain] = done['inputs'], done['data_samples']
+        return out

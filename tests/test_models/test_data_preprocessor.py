@@ -1,0 +1,81 @@
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from mmposeda.models.data_preprocessor import DomainDataPreprocessor
+from mmposeda.registry import MODELS
+
+BASE = dict(type='PoseDataPreprocessor', mean=[120.0, 110.0, 100.0], std=[50.0, 60.0, 70.0], bgr_to_rgb=True)
+
+
+def batch(domains, size=8):
+    g = torch.Generator().manual_seed(0)
+    samples = []
+    for i, domain in enumerate(domains):
+        sample = PoseDataSample(gt_instances=InstanceData(), metainfo=dict(img_id=i))
+        if domain:
+            sample.set_metainfo(dict(domain=domain))
+        samples.append(sample)
+    inputs = [torch.randint(0, 256, (3, size, size), dtype=torch.uint8, generator=g) for _ in domains]
+    return dict(inputs=inputs, data_samples=samples, flip_indices=[[0]], dataset_keypoint_weights=None)
+
+
+def test_splits_by_domain_keeping_order_and_values():
+    pre, base = MODELS.build(dict(type='DomainDataPreprocessor', base=BASE)), MODELS.build(BASE)
+    data = batch([None, 'target', 'source', 'target', None])
+    out = pre(data, True)
+    assert set(out) == {'inputs', 'data_samples'}
+    plain = base(dict(inputs=data['inputs'], data_samples=data['data_samples']), True)['inputs']
+    for domain, picked in (('source', [0, 2, 4]), ('target', [1, 3])):
+        torch.testing.assert_close(out['inputs'][domain], plain[picked], rtol=0, atol=0)
+        assert [s.img_id for s in out['data_samples'][domain]] == picked
+
+
+@pytest.mark.parametrize('domain', ['source', 'target'])
+def test_a_missing_domain_is_missing_from_the_dicts(domain):
+    out = DomainDataPreprocessor(BASE)(batch([domain] * 2), True)
+    assert list(out['inputs']) == list(out['data_samples']) == [domain]
+
+
+def test_outside_training_it_is_the_base():
+    data = batch(['target', None])
+    out = DomainDataPreprocessor(BASE)(data, False)
+    want = MODELS.build(BASE)(data, False)
+    assert set(out) == set(want)
+    torch.testing.assert_close(out['inputs'], want['inputs'], rtol=0, atol=0)
+    assert [s.img_id for s in out['data_samples']] == [0, 1]
+
+
+def test_takes_a_stacked_batch():
+    data = batch([None, 'target'])
+    stacked = {**data, 'inputs': torch.stack(data['inputs'])}
+    a, b = DomainDataPreprocessor(BASE)(data, True), DomainDataPreprocessor(BASE)(stacked, True)
+    torch.testing.assert_close(a['inputs']['target'], b['inputs']['target'], rtol=0, atol=0)
+
+
+def test_mean_and_std_undo_the_normalisation():
+    pre = DomainDataPreprocessor(BASE)
+    data = batch(['source'])
+    assert pre.mean.shape == pre.std.shape == (1, 3, 1, 1)
+    back = pre(data, True)['inputs']['source'] * pre.std + pre.mean
+    torch.testing.assert_close(back[0].flip(0), data['inputs'][0].float(), atol=1e-3, rtol=0)
+    assert not any('mean' in k or 'std' in k for k in pre.state_dict())
+
+
+def test_base_without_normalisation_has_neutral_statistics():
+    pre = DomainDataPreprocessor(dict(type='PoseDataPreprocessor'))
+    assert pre.mean.eq(0).all() and pre.std.eq(1).all()
+
+
+def test_moves_with_the_module_around_it():
+    parent = torch.nn.ModuleDict(dict(pre=DomainDataPreprocessor(BASE)))
+    pre = parent.to('meta')['pre']
+    assert pre.mean.is_meta and pre.base.mean.is_meta
+    pre = DomainDataPreprocessor(BASE).to('meta')
+    assert pre(batch(['target']), True)['inputs']['target'].is_meta
+
+
+def test_unknown_domain_is_refused():
+    with pytest.raises(ValueError, match="'other'.*source or target"):
+        DomainDataPreprocessor(BASE)(batch(['other']), True)
