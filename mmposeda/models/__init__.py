@@ -1,0 +1,15 @@
+from .adapters import UDAPE, SourceOnly
+from .data_preprocessor import DomainDataPreprocessor
+from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
+from .views import ViewGenerator
+
+__all__ = [
+    'AdaINStyleNet',
+    'DomainDataPreprocessor',
+    'EfficientNetLite',
+    'SkipNeck',
+    'SourceOnly',
+    'StatisticsStyleTransfer',
+    'UDAPE',
+    'ViewGenerator',
+]

@@ -149,7 +149,8 @@ class AdaINStyleNet(BaseModule):
         """Content and Gram losses that train the decoder (stage 0), at full strength."""
         to, _ = self._spaces(mean, std)
         with torch.no_grad():
-            wanted = [gram(f) for f in (styles := self.encode(to(style)))]
+            styles = self.encode(to(style))
+            wanted = [gram(f) for f in styles]
             target = adain(self.encode(to(content))[-1], styles[-1])
         made = self.encode(self.decoder(target))
         style_loss = sum(F.mse_loss(gram(f), w) for f, w in zip(made, wanted))

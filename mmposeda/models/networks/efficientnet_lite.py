@@ -100,9 +100,7 @@ class EfficientNetLite(BaseModule):
         self._outputs, inputs = {}, 32
         for stage, (kernel, stride, expansion, channels, repeats) in enumerate(_STAGES):
             for i in range(repeats):
-                self._blocks.append(
-                    _InvertedResidual(inputs, channels, kernel, stride if i == 0 else 1, expansion)
-                )
+                self._blocks.append(_InvertedResidual(inputs, channels, kernel, stride if i == 0 else 1, expansion))
                 inputs = channels
             if stage in _OUT_STAGES:
                 self._outputs[len(self._blocks) - 1] = _OUT_STAGES.index(stage)

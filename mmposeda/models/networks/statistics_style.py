@@ -57,9 +57,7 @@ class StatisticsStyleTransfer(BaseModule):
         bands_c, bands_s = _pyramid(content.float(), self.levels), _pyramid(style.float(), self.levels)
         out = self._match_colours(bands_c[-1], bands_s[-1])
         for own, other in zip(bands_c[-2::-1], bands_s[-2::-1]):
-            gain = (other.var((-2, -1), keepdim=True) + self.eps) / (
-                own.var((-2, -1), keepdim=True) + self.eps
-            )
+            gain = (other.var((-2, -1), keepdim=True) + self.eps) / (own.var((-2, -1), keepdim=True) + self.eps)
             gain = gain.sqrt().clamp(1 / self.max_gain, self.max_gain)
             up = F.interpolate(out, size=own.shape[-2:], mode='bilinear', align_corners=False)
             out = up + gain * own

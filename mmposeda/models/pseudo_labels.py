@@ -1,0 +1,69 @@
+"""Which pseudo-labels to trust, and hiding a trusted joint from the student."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.dist import all_gather, get_world_size
+from torch import Tensor
+
+SCOPES = ('batch', 'joint')
+
+
+@torch.no_grad()
+def select_confident(confidence: Tensor, mask_ratio: float, scope: str) -> Tensor:
+    """Keep the most confident share of a batch's pseudo-labels.
+
+    The threshold is the ``floor(mask_ratio * N)``-th smallest of N confidences, and what lies above it is kept (UDAPE
+    code). It is taken over the batches of all processes, so that every rank uses the same one.
+
+    Args:
+        confidence (Tensor): (B, K).
+        mask_ratio (float): Share to throw away, in [0, 1).
+        scope (str): 'batch' pools all joints (UDAPE); 'joint' takes each joint's own share, so that wrists and ankles,
+            whose peaks are lower than a head's, are not left out.
+
+    Returns:
+        Tensor: Boolean (B, K).
+    """
+    pool = confidence.float()
+    if get_world_size() > 1:
+        pool = torch.cat(all_gather(pool))
+    if scope == 'batch':
+        pool = pool.reshape(-1, 1)
+    drop = int(mask_ratio * len(pool))
+    if drop == 0:
+        return torch.ones_like(confidence, dtype=torch.bool)
+    return confidence.float() > pool.kthvalue(drop, 0).values
+
+
+@torch.no_grad()
+def occlude_joint(images: Tensor, points: Tensor, allowed: Tensor, probability: float, radius: int) -> Tensor:
+    """Paste a patch from elsewhere in the same picture over one trusted joint (adaptive occlusion, UDAPE).
+
+    Args:
+        images (Tensor): Student views, (B, 3, h, w).
+        points (Tensor): Joints in those views, pixels, (B, K, 2).
+        allowed (Tensor): Joints to choose from, boolean (B, K). Pictures without any stay as they are.
+        probability (float): Chance that a picture with such a joint is touched.
+        radius (int): The patch reaches this many pixels from the joint's pixel.
+
+    Returns:
+        Tensor: New pictures (B, 3, h, w).
+    """
+    batch, _, height, width = images.shape
+    like = dict(device=images.device)
+    draw = torch.rand(points.shape[:2], **like).masked_fill(~allowed, -1.0)
+    best, chosen = draw.max(1)
+    touched = (best >= 0) & (torch.rand(batch, **like) < probability)
+    centre = points[torch.arange(batch, **like), chosen].round()
+    masks, indices = [], []
+    for axis, length in ((1, height), (0, width)):
+        offset = torch.arange(length, **like) - centre[:, axis, None]
+        room = max(length - 2 * radius, 1)
+        origin = (torch.rand(batch, 1, **like) * room).floor() + radius
+        masks.append(offset.abs() <= radius)
+        indices.append((origin + offset).clamp(0, length - 1).long())
+    mask = masks[0][:, None, :, None] & masks[1][:, None, None, :] & touched[:, None, None, None]
+    rows = torch.arange(batch, **like)[:, None, None]
+    moved = images.permute(0, 2, 3, 1)[rows, indices[0][:, :, None], indices[1][:, None, :]]
+    return torch.where(mask, moved.permute(0, 3, 1, 2), images)
