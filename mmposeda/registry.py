@@ -1,20 +1,40 @@
 """Child registries of MMPose's, with the scope ``mmposeda``.
 
 A name that is not found here is searched in MMPose and then in MMEngine, so that MMPose's own names need no prefix in a
-config with ``default_scope = 'mmposeda'``. From an MMPose-scoped config ours are reachable as ``mmposeda.NAME``. Every
-node names the modules that fill it, so nobody has to import them before the first look-up.
+config with ``default_scope = 'mmposeda'``. From an MMPose-scoped config ours are reachable as ``mmposeda.NAME``. A node
+with ``locations`` imports them at its first look-up, so nobody has to remember an import; the nodes without are there
+because MMEngine warns at every look-up in a scope that lacks the node.
 """
 
 from mmengine.registry import Registry
 from mmpose import registry as mmpose
 
-DATASETS = Registry('dataset', parent=mmpose.DATASETS, scope='mmposeda', locations=['mmposeda.datasets'])
-DATA_SAMPLERS = Registry(
-    'data sampler', parent=mmpose.DATA_SAMPLERS, scope='mmposeda', locations=['mmposeda.datasets.samplers']
-)
-TRANSFORMS = Registry(
-    'transform', parent=mmpose.TRANSFORMS, scope='mmposeda', locations=['mmposeda.datasets.transforms']
-)
-MODELS = Registry('model', parent=mmpose.MODELS, scope='mmposeda', locations=['mmposeda.models'])
-HOOKS = Registry('hook', parent=mmpose.HOOKS, scope='mmposeda', locations=['mmposeda.engine.hooks'])
-METRICS = Registry('metric', parent=mmpose.METRICS, scope='mmposeda', locations=['mmposeda.evaluation'])
+
+def _child(parent: Registry, *locations: str) -> Registry:
+    return Registry(parent.name, parent=parent, scope='mmposeda', locations=list(locations))
+
+
+DATASETS = _child(mmpose.DATASETS, 'mmposeda.datasets')
+DATA_SAMPLERS = _child(mmpose.DATA_SAMPLERS, 'mmposeda.datasets.samplers')
+TRANSFORMS = _child(mmpose.TRANSFORMS, 'mmposeda.datasets.transforms')
+MODELS = _child(mmpose.MODELS, 'mmposeda.models')
+HOOKS = _child(mmpose.HOOKS, 'mmposeda.engine.hooks')
+METRICS = _child(mmpose.METRICS, 'mmposeda.evaluation')
+
+BATCH_AUGMENTS = _child(mmpose.BATCH_AUGMENTS)
+EVALUATORS = _child(mmpose.EVALUATORS)
+INFERENCERS = _child(mmpose.INFERENCERS)
+KEYPOINT_CODECS = _child(mmpose.KEYPOINT_CODECS)
+LOG_PROCESSORS = _child(mmpose.LOG_PROCESSORS)
+LOOPS = _child(mmpose.LOOPS)
+MODEL_WRAPPERS = _child(mmpose.MODEL_WRAPPERS)
+OPTIMIZERS = _child(mmpose.OPTIMIZERS)
+OPTIM_WRAPPERS = _child(mmpose.OPTIM_WRAPPERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmpose.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(mmpose.PARAM_SCHEDULERS)
+RUNNERS = _child(mmpose.RUNNERS)
+RUNNER_CONSTRUCTORS = _child(mmpose.RUNNER_CONSTRUCTORS)
+TASK_UTILS = _child(mmpose.TASK_UTILS)
+VISBACKENDS = _child(mmpose.VISBACKENDS)
+VISUALIZERS = _child(mmpose.VISUALIZERS, 'mmposeda.visualization')
+WEIGHT_INITIALIZERS = _child(mmpose.WEIGHT_INITIALIZERS)
