@@ -1,0 +1,3 @@
+from .random_affine import TopdownRandomAffine
+
+__all__ = ['TopdownRandomAffine']
