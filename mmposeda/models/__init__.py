@@ -1,7 +1,6 @@
 from .adapters import UDAPE, SourceOnly
 from .data_preprocessor import DomainDataPreprocessor
 from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
-from .views import ViewGenerator
 
 __all__ = [
     'AdaINStyleNet',
@@ -11,5 +10,4 @@ __all__ = [
     'SourceOnly',
     'StatisticsStyleTransfer',
     'UDAPE',
-    'ViewGenerator',
 ]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmposeda.registry import MODELS
 from mmposeda.structures.warp import AffineRange, sample_affine, sample_crop, warp
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -20,7 +19,6 @@ class Views(NamedTuple):
     matrices: Tensor
 
 
-@MODELS.register_module()
 class ViewGenerator(nn.Module):
     """Affine and colour augmentation of normalised pictures.
 

@@ -6,11 +6,12 @@ from copy import deepcopy
 
 import torch
 from mmengine.model import BaseModel
-from mmpose.models.builder import build_pose_estimator  # noqa: F401  (fills MMPose's registry)
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmposeda.registry import MODELS
+
+from ..data_preprocessor import DomainDataPreprocessor
 
 
 def prefixed(prefix: str, losses: dict) -> dict:
@@ -39,7 +40,7 @@ class DomainAdapter(BaseModel):
     def __init__(self, estimator: dict, predict_with: str = 'student', init_cfg: dict | None = None) -> None:
         estimator = deepcopy(estimator)
         base = estimator.pop('data_preprocessor', None) or dict(type='PoseDataPreprocessor')
-        super().__init__(dict(type='DomainDataPreprocessor', base=base), init_cfg)
+        super().__init__(DomainDataPreprocessor(base), init_cfg)
         if predict_with not in self.copies:
             raise ValueError(f'predict_with must be one of {self.copies}, got {predict_with!r}')
         self.predict_with = predict_with

@@ -13,6 +13,7 @@ from mmposeda.structures.warp import inside, rescale, transform_points, warp
 
 from ..heatmap_estimator import heatmap_layout, predict_heatmaps
 from ..pseudo_labels import SCOPES, occlude_joint, select_confident
+from ..views import ViewGenerator
 from .base import MeanTeacherAdapter, prefixed
 
 
@@ -92,7 +93,7 @@ class UDAPE(MeanTeacherAdapter):
         if num_teacher_views < 1:
             raise ValueError(f'num_teacher_views must be at least 1, got {num_teacher_views}')
         self.layout = heatmap_layout(self.student, needed_by='UDAPE')
-        self.views = MODELS.build(dict(type='ViewGenerator', **(view or {})))
+        self.views = ViewGenerator(**(view or {}))
         self.style = MODELS.build(style) if style else None
         if self.style is not None:
             self.style.requires_grad_(False)
