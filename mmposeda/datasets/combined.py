@@ -1,0 +1,32 @@
+"""MMPose's ``CombinedDataset`` for parts that are packed already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmpose.datasets import CombinedDataset as _CombinedDataset
+
+from mmposeda.registry import DATASETS
+
+
+@DATASETS.register_module()
+class CombinedDataset(_CombinedDataset):
+    """MMPose's class of this name, which hands on nothing but ``inputs`` and ``data_samples`` of packed samples.
+
+    MMPose's own puts a reference to the whole data set into each sample for its mixing transforms. Where the parts have
+    pipelines of their own and the joined one is empty, nothing takes it out again, and with worker processes every batch
+    would carry a copy of all annotations through the queue. With a pipeline of its own this class is MMPose's.
+    """
+
+    def prepare_data(self, idx: int) -> Any:
+        """Sample ``idx`` of its part; through this data set's own pipeline if it has one."""
+        if self.pipeline.transforms:
+            return super().prepare_data(idx)
+        part, local = self._get_subset_index(idx)
+        sample = self.datasets[part][local]
+        if 'data_samples' not in sample:
+            raise TypeError(
+                f'the pipeline of data set {part} ({type(self.datasets[part]).__name__}) must end in PackPoseInputs, '
+                f'got keys {list(sample)}'
+            )
+        return dict(inputs=sample['inputs'], data_samples=sample['data_samples'])
