@@ -17,8 +17,8 @@ def check_domains(dataset: Any) -> None:
             (``KeypointConverter``) is checked by their number only.
 
     Raises:
-        ValueError: a part shares no joint with the whole, has them in another order, lacks some, or its annotations have
-            another number of joints than its metainfo; the message holds the ``KeypointConverter`` to use, if any.
+        ValueError: a part shares no joint with the whole, has them in another order, lacks some, or its annotations
+            have another number of joints than its metainfo; the message holds the ``KeypointConverter`` to use.
     """
     whole = Skeleton.from_metainfo(dataset.metainfo)
     for i, part in enumerate(dataset.datasets):

@@ -13,9 +13,9 @@ from mmposeda.registry import DATASETS
 class CombinedDataset(_CombinedDataset):
     """MMPose's class of this name, which hands on nothing but ``inputs`` and ``data_samples`` of packed samples.
 
-    MMPose's own puts a reference to the whole data set into each sample for its mixing transforms. Where the parts have
-    pipelines of their own and the joined one is empty, nothing takes it out again, and with worker processes every batch
-    would carry a copy of all annotations through the queue. With a pipeline of its own this class is MMPose's.
+    MMPose's own puts a reference to the whole data set into each sample for its mixing transforms. Where the parts
+    have pipelines of their own and the joined one is empty, nothing takes it out again, and with worker processes
+    every batch would carry a copy of all annotations through the queue. With a pipeline of its own this is MMPose's.
     """
 
     def prepare_data(self, idx: int) -> Any:

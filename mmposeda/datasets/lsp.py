@@ -88,7 +88,7 @@ class LSPDataset(BaseCocoStyleDataset):
 
     @staticmethod
     def _is_valid_instance(data_info: dict) -> bool:
-        """Whether the box has an area. Labels do not decide what is in the set, so it can serve as unlabelled target."""
+        """Whether the box has an area. Labels do not decide what is in the set: it may serve as unlabelled target."""
         width, height = data_info['bbox'][0, 2:] - data_info['bbox'][0, :2]
         return bool(width > 0 and height > 0)
 
