@@ -137,7 +137,7 @@ class UnlabeledDataset(_LabelFree, Dataset):
             sample = self.prepare_data(idx)
             if sample is not None:
                 return sample
-            idx = int(np.random.randint(len(self)))
+            idx = (idx + 1) % len(self)
         raise RuntimeError(f'no valid sample found in {type(self.dataset).__name__}; check its pipeline')
 
 

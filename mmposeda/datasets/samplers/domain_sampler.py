@@ -46,18 +46,18 @@ class ShuffledStream:
 class DomainSampler(Sampler):
     """Indices of a joined data set, batch after batch with a fixed number from each part.
 
-    Every batch of a rank holds ``quotas[0]`` samples of the first part, then ``quotas[1]`` of the second, and so on; the
-    loader's ``batch_size`` must be their sum. Each part runs through its own stream at its own pace; ranks take disjoint
-    shares of it: batch b of rank r has stream positions ``(b * world + r) * quota ...``. So batch b follows from the seed
-    and b, and a run resumes at any batch (:meth:`set_start`) without replaying.
+    Every batch of a rank holds ``quotas[0]`` samples of the first part, then ``quotas[1]`` of the second, and so on;
+    the loader's ``batch_size`` must be their sum. Each part runs through its own stream at its own pace; ranks take
+    disjoint shares of it: batch b of rank r has stream positions ``(b * world + r) * quota ...``. So batch b follows
+    from the seed and b, and a run resumes at any batch (:meth:`set_start`) without replaying.
 
     Args:
         dataset: MMPose's ``CombinedDataset`` or MMEngine's ``ConcatDataset``.
         quotas (sequence[int]): samples of each part in a batch of one rank; 0 leaves a part out.
-        samplers (sequence, optional): per part None (shuffled passes without replacement) or the config of a sampler over
-            that part, built with ``dataset`` the part. One with ``take(start, count)`` gives stretches of a stream that is
-            common to all ranks, and resumes in constant time; of any other one the indices are drawn in turn, over and
-            over (``set_epoch`` before each pass), and it sees to the ranks itself.
+        samplers (sequence, optional): per part None (shuffled passes without replacement) or the config of a sampler
+            over that part. One with ``take(start, count)`` gives stretches of a stream that is common to all ranks, and
+            resumes in constant time; of any other one the indices are drawn in turn, over and over (``set_epoch``
+            before each pass, what a resumed run skips is drawn and dropped), and it sees to the ranks itself.
         epoch_length (int, optional): batches in an epoch. None: endless, for ``IterBasedTrainLoop``.
         seed (int, optional): None takes one that the ranks agree on; then a resumed run draws other samples.
 
@@ -141,9 +141,7 @@ class DomainSampler(Sampler):
                 'CombinedDataset(sample_ratio_factor=...) draws at random by itself; leave it to the quotas'
             )
         if not hasattr(dataset, 'datasets'):
-            raise TypeError(
-                f'DomainSampler needs a joined data set (CombinedDataset or ConcatDataset), got {type(dataset).__name__}'
-            )
+            raise TypeError(f'DomainSampler needs a CombinedDataset or ConcatDataset, got {type(dataset).__name__}')
         return [len(part) for part in dataset.datasets]
 
     @staticmethod
