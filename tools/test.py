@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 import mmposeda  # noqa: F401
 from mmposeda.compat.distributed import prepare_cpu_launch
-from mmposeda.engine import stages
+from mmposeda.engine.stages import StageError, stage_config, stage_names
 
 
 def parse_args(argv=None):
@@ -81,9 +81,9 @@ def main(argv=None):
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)
     try:
-        name = stages.stage_names(cfg)[-1] if args.stage is None else args.stage
-        cfg = stages.stage_config(cfg, name, args.cfg_options)
-    except stages.StageError as error:
+        name = stage_names(cfg)[-1] if args.stage is None else args.stage
+        cfg = stage_config(cfg, name, args.cfg_options)
+    except StageError as error:
         raise SystemExit(f'{args.config}: {error}') from error
     apply_flags(cfg, args)
     prepare_cpu_launch(cfg)

@@ -8,7 +8,8 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 import mmposeda  # noqa: F401
-from mmposeda.engine import stages
+from mmposeda.engine.stages import StageError
+from mmposeda.engine.training import train
 
 
 def parse_args(argv=None):
@@ -91,7 +92,7 @@ def main(argv=None):
     # a folder on the command line goes before the config's own, and that before the config's name
     default = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
     try:
-        stages.train(
+        train(
             cfg,
             args.work_dir or default,
             only=args.stage,
@@ -99,7 +100,7 @@ def main(argv=None):
             options=args.cfg_options,
             prepare=lambda stage_cfg: apply_flags(stage_cfg, args),
         )
-    except stages.StageError as error:
+    except StageError as error:
         raise SystemExit(f'{args.config}: {error}') from error
 
 

@@ -1,0 +1,254 @@
+"""Training, stage by stage (see :mod:`mmposeda.engine.stages`).
+
+Stages run one after another in one process, each in a fresh Runner: a process group outlives them, whereas
+child processes would have to meet anew under every launcher. What mmengine keeps per process (logger, message hub,
+visualiser, default scope) is named after the experiment, and every stage gets an experiment name of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import logging
+import os
+import os.path as osp
+import time
+from dataclasses import dataclass, field
+from typing import Callable
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmposeda.compat.distributed import prepare_cpu_launch
+
+from .stages import StageError, find_references, resolve_references, stage_config, stage_names
+
+MARKER = 'finished.json'
+
+# where a run is and what it shows, not what it computes: these may differ between the parts of a run
+_UNTRACKED = {
+    'auto_resume',
+    'env_cfg',
+    'experiment_name',
+    'launcher',
+    'load_from',
+    'log_level',
+    'log_processor',
+    'model_wrapper_cfg',
+    'resume',
+    'vis_backends',
+    'visualizer',
+    'work_dir',
+}
+
+
+@dataclass
+class StageResult:
+    """What became of one stage.
+
+    Attributes:
+        name: Stage name, '' for a config without stages.
+        checkpoint: Path of the final checkpoint, or None if none was written.
+        iterations: Iterations at its end.
+        seconds: Wall-clock time of the run that finished it.
+        metrics: Metrics of the last validation.
+        skipped: Whether it had been finished before.
+    """
+
+    name: str
+    checkpoint: str | None = None
+    iterations: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    skipped: bool = False
+
+
+def train(
+    cfg: Config,
+    work_dir: str,
+    only: str | None = None,
+    resume: str | None = None,
+    options: dict | None = None,
+    prepare: Callable[[Config], None] | None = None,
+) -> list[StageResult]:
+    """Run the stages in order; those finished in an earlier run are skipped.
+
+    Args:
+        cfg: The whole config.
+        work_dir: Folder of the run; a stage has its own inside.
+        only: Name of the one stage to run, or None for all.
+        resume: 'auto' goes on from the latest checkpoint of the unfinished stage, if there is one; a path from
+            that checkpoint.
+        options: Dotted keys and values, merged over every stage.
+        prepare: Called with each stage's config before its Runner is built, to change it in place.
+
+    Returns:
+        list[StageResult]: One a stage that was run or skipped.
+
+    Raises:
+        StageError: If ``only`` names no stage or one that starts from missing weights, if the stages' names or
+            references are wrong, or if one path is to be resumed in several stages.
+    """
+    names = stage_names(cfg)
+    chosen = names if only is None else [only]
+    configs = {name: stage_config(cfg, name, options) for name in chosen}
+    if resume not in (None, 'auto') and len(chosen) > 1:
+        raise StageError(
+            f'--resume {resume} names one checkpoint for the stages {", ".join(chosen)}: choose one with --stage, '
+            'or give --resume without a path'
+        )
+    results = []
+    for name, stage_cfg in configs.items():
+        stage_cfg.work_dir = osp.join(work_dir, name) if name else work_dir
+        if prepare is not None:
+            prepare(stage_cfg)
+        result = _finished(stage_cfg, name)
+        if result is None:
+            _resolve_from_work_dir(stage_cfg, names, name, work_dir)
+            _set_resume(stage_cfg, resume)
+            result = _run(stage_cfg, name)
+        results.append(result)
+    if is_main_process():
+        print_log(f'Training finished\n{format_results(results)}', logger='current')
+    return results
+
+
+def format_results(results: list[StageResult]) -> str:
+    """A table of stages, iterations, time and the metrics of the last validation."""
+    rows = [('stage', 'iterations', 'time', 'last validation')]
+    for result in results:
+        minutes, seconds = divmod(round(result.seconds), 60)
+        spent = f'{minutes // 60}:{minutes % 60:02d}:{seconds:02d}' + (' (before)' if result.skipped else '')
+        metrics = ', '.join(f'{key} {value:.4g}' for key, value in result.metrics.items())
+        rows.append((result.name or 'train', str(result.iterations), spent, metrics or '-'))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _resolve_from_work_dir(stage_cfg: Config, names: list[str], name: str, work_dir: str) -> None:
+    checkpoints = {}
+    for needed in set(find_references(stage_cfg._cfg_dict)) & set(names) - {''}:
+        folder = osp.join(work_dir, needed)
+        marker = _read_marker(folder)
+        if marker is None or not marker['checkpoint']:
+            raise StageError(
+                f'stage {name!r} starts from the weights of stage {needed!r}, which are missing: there is no finished '
+                f'run in {folder}. Run it first with --stage {needed}, or all stages without --stage.'
+            )
+        checkpoints[needed] = osp.join(folder, marker['checkpoint'])
+    resolve_references(stage_cfg._cfg_dict, checkpoints)
+
+
+def _set_resume(cfg: Config, resume: str | None) -> None:
+    """A stage with nothing to resume starts from its own ``load_from``."""
+    if resume is None:
+        return
+    checkpoint = _last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    cfg.resume = checkpoint is not None
+    if checkpoint is not None:
+        cfg.load_from = checkpoint
+
+
+def _last_checkpoint(folder: str) -> str | None:
+    """The checkpoint CheckpointHook wrote last, also if the folder has been moved since."""
+    pointer = osp.join(folder, 'last_checkpoint')
+    if not osp.isfile(pointer):
+        return None
+    with open(pointer) as file:
+        path = file.read().strip()
+    candidates = [path, osp.join(folder, osp.basename(path))]
+    return next((candidate for candidate in candidates if osp.isfile(candidate)), None)
+
+
+def _read_marker(folder: str) -> dict | None:
+    """What a finished stage left behind, or None; a checkpoint that has gone makes a stage unfinished."""
+    path = osp.join(folder, MARKER)
+    if not osp.isfile(path):
+        return None
+    with open(path) as file:
+        marker = json.load(file)
+    checkpoint = marker['checkpoint']
+    return marker if checkpoint is None or osp.isfile(osp.join(folder, checkpoint)) else None
+
+
+def _digests(cfg: Config) -> dict[str, str]:
+    """Top-level key -> digest of its value, for the keys that decide what a run computes."""
+    return {
+        key: hashlib.sha256(repr(value).encode()).hexdigest()[:12]
+        for key, value in sorted(cfg._cfg_dict.to_dict().items())
+        if key not in _UNTRACKED
+    }
+
+
+def _finished(cfg: Config, name: str) -> StageResult | None:
+    """Result of a stage that an earlier run finished, or None. A run without stages always runs."""
+    marker = _read_marker(cfg.work_dir) if name else None
+    if marker is None:
+        return None
+    now = _digests(cfg)
+    before = marker.pop('config')
+    changed = [key for key in sorted({*now, *before}) if now.get(key) != before.get(key)]
+    if is_main_process():
+        print_log(f'Stage {name!r} is finished and skipped; delete {cfg.work_dir} to run it again')
+        if changed:
+            print_log(
+                f'Stage {name!r} was run with other values of {", ".join(changed)} than the config has now',
+                level=logging.WARNING,
+            )
+    marker['checkpoint'] = marker['checkpoint'] and osp.join(cfg.work_dir, marker['checkpoint'])
+    return StageResult(name, skipped=True, **marker)
+
+
+def _run(cfg: Config, name: str) -> StageResult:
+    digests = _digests(cfg)
+    prepare_cpu_launch(cfg)
+    start = time.time()
+    runner = Runner.from_cfg(cfg)
+    if name:
+        runner.logger.info(f'Stage {name!r} in {cfg.work_dir}')
+    runner.train()
+    checkpoint = _last_checkpoint(cfg.work_dir)
+    if checkpoint is not None and not cfg.get('resume') and osp.getmtime(checkpoint) < start - 2:
+        checkpoint = None  # left by a run that was broken off
+    result = StageResult(name, checkpoint, runner.iter, time.time() - start, _last_metrics(runner))
+    if name:
+        if is_main_process():
+            _write_marker(cfg.work_dir, result, digests)
+        barrier()
+    del runner
+    gc.collect()  # a Runner and its hooks refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return result
+
+
+def _last_metrics(runner: Runner) -> dict[str, float]:
+    scalars = runner.message_hub.log_scalars
+    return {
+        key[len('val/') :]: float(buffer.current())
+        for key, buffer in scalars.items()
+        if key.startswith('val/') and not key.endswith('time')
+    }
+
+
+def _write_marker(folder: str, result: StageResult, digests: dict[str, str]) -> None:
+    checkpoint = result.checkpoint
+    if checkpoint is not None:
+        inside = osp.relpath(checkpoint, folder)
+        # relative, so that a work_dir can be moved
+        checkpoint = osp.abspath(checkpoint) if inside.startswith(os.pardir) else inside
+    content = dict(
+        checkpoint=checkpoint,
+        iterations=result.iterations,
+        seconds=result.seconds,
+        metrics=result.metrics,
+        config=digests,
+    )
+    path = osp.join(folder, MARKER)
+    with open(path + '.tmp', 'w') as file:
+        json.dump(content, file, indent=2)
+    os.replace(path + '.tmp', path)
