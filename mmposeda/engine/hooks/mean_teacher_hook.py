@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 
 from mmposeda.registry import HOOKS
+
+from ._model import unwrapped
 
 
 @HOOKS.register_module()
@@ -27,7 +28,7 @@ class MeanTeacherHook(Hook):
 
     def before_train(self, runner) -> None:
         """Check the model, start the teacher of a fresh run and listen to the optimiser."""
-        model = self._model(runner)
+        model = unwrapped(runner)
         if not hasattr(model, 'update_teacher'):
             raise TypeError(f'MeanTeacherHook needs a model with a teacher, got {type(model).__name__}')
         if runner.iter == 0:
@@ -40,12 +41,8 @@ class MeanTeacherHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Update the teacher if the optimiser has stepped."""
         if self._stepped:
-            self._model(runner).update_teacher()
+            unwrapped(runner).update_teacher()
             self._stepped = False
 
     def _note_step(self, *args, **kwargs) -> None:
         self._stepped = True
-
-    @staticmethod
-    def _model(runner):
-        return runner.model.module if is_model_wrapper(runner.model) else runner.model

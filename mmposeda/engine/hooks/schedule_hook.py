@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from mmposeda.registry import HOOKS
+
+from ._model import unwrapped
 
 
 def linear(progress: float, start: float, end: float) -> float:
@@ -57,9 +58,7 @@ class ScheduleHook(Hook):
             if entry['curve'] not in CURVES:
                 raise ValueError(f'curve must be one of {sorted(CURVES)}, got {entry["curve"]!r}')
             if entry['finish'] is not None and entry['finish'] <= entry['begin']:
-                raise ValueError(
-                    f'The range of {entry["attribute"]!r} is empty: {entry["begin"]} to {entry["finish"]}'
-                )
+                raise ValueError(f'The range of {entry["attribute"]!r} is empty: {entry["begin"]} to {entry["finish"]}')
             self.schedules.append(entry)
 
     def before_train(self, runner) -> None:
@@ -79,7 +78,7 @@ class ScheduleHook(Hook):
 
     @staticmethod
     def _owner(runner, path: str):
-        owner = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        owner = unwrapped(runner)
         *parents, name = path.split('.')
         for parent in parents:
             owner = getattr(owner, parent, None)
