@@ -1,0 +1,36 @@
+import importlib.util
+import socket
+from pathlib import Path
+
+import pytest
+from toy import write_toy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tool():
+    """Return a function that imports ``tools/NAME.py``."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """Return a function that writes the toy task, with more config text, and returns its config's path."""
+    return lambda more='', **kwargs: write_toy(
+        tmp_path, ROOT / 'configs' / '_base_' / 'default_runtime.py', more, **kwargs
+    )
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
