@@ -147,7 +147,7 @@ def test_two_cpu_processes_through_dist_train(toy, tmp_path, free_port):
     config, work_dir = toy(STAGES + 'find_unused_parameters = True'), tmp_path / 'run'
     environment = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port), OMP_NUM_THREADS='1')
     command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', '--work-dir', str(work_dir)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
     assert (work_dir / 'adapt' / 'finished.json').is_file()
     log = logs(work_dir / 'adapt')
