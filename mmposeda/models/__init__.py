@@ -9,5 +9,6 @@ __all__ = [
     'SkipNeck',
     'SourceOnly',
     'StatisticsStyleTransfer',
+    'StyleTraining',
     'UDAPE',
 ]
