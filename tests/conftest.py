@@ -78,6 +78,18 @@ def top_down_pipeline(size: int = 64, codec: dict | None = None, padding: float 
     return [*pipeline, dict(type='PackPoseInputs')]
 
 
+@pytest.fixture(name='write_people', scope='session')
+def write_people_fixture():
+    """The function of that name."""
+    return write_people
+
+
+@pytest.fixture(name='top_down_pipeline', scope='session')
+def top_down_pipeline_fixture():
+    """The function of that name."""
+    return top_down_pipeline
+
+
 @pytest.fixture
 def domain_pair(tmp_path) -> dict:
     """Configs of a tiny labelled source and the same kind of target, LSP-14, square 64-px inputs.
