@@ -44,8 +44,8 @@ setup(
     python_requires='>=3.9',
     packages=find_packages(include=['mmposeda', 'mmposeda.*']),
     package_data={'mmposeda': ['datasets/metainfo/*.py']},
-    # Names without versions, so that an existing environment stays as it is. mmpose and mmcv are left out: pip would try to
-    # build chumpy for the one, and put mmcv-lite over a full mmcv for the other.
+    # Names without versions, so that an existing environment stays as it is. mmpose and mmcv are left out: pip would
+    # try to build chumpy for the one, and put mmcv-lite over a full mmcv for the other.
     install_requires=['mmengine', 'numpy', 'torch'],
     extras_require={
         'lite': [line for line in read_requirements('runtime') if line not in ('mmengine', 'numpy', 'torch')],
