@@ -7,6 +7,7 @@ from typing import Any
 from mmpose.datasets import CombinedDataset as _CombinedDataset
 
 from mmposeda.registry import DATASETS
+from mmposeda.structures.skeleton import metainfo_path
 
 
 @DATASETS.register_module()
@@ -16,7 +17,19 @@ class CombinedDataset(_CombinedDataset):
     MMPose's own puts a reference to the whole data set into each sample for its mixing transforms. Where the parts
     have pipelines of their own and the joined one is empty, nothing takes it out again, and with worker processes
     every batch would carry a copy of all annotations through the queue. With a pipeline of its own this is MMPose's.
+
+    Args:
+        datasets (list[dict]): configs of the parts.
+        metainfo (dict, optional): joint set that all parts give; that of the first part if None.
+        kwargs: of MMPose's class.
     """
+
+    def __init__(self, datasets: list, metainfo: dict | None = None, **kwargs):
+        # MMPose's class wants a joint set before it has built the parts
+        known = metainfo or dict(from_file=metainfo_path('lsp'))
+        super().__init__(metainfo=known, datasets=datasets, **kwargs)
+        if metainfo is None:
+            self._metainfo = self.datasets[0].metainfo
 
     def prepare_data(self, idx: int) -> Any:
         """Sample ``idx`` of its part; through this data set's own pipeline if it has one."""
