@@ -12,7 +12,7 @@ from mmengine.fileio import exists, get_local_path, load
 from mmpose.datasets.datasets import BaseCocoStyleDataset
 
 from mmposeda.registry import DATASETS
-from mmposeda.structures.skeleton import METAINFO_DIR
+from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
 
 from .images import image_size, naming_sample
 
@@ -44,11 +44,14 @@ class LSPDataset(BaseCocoStyleDataset):
         one_based (bool): coordinates of ``joints.mat`` count from 1 (MATLAB) and are moved by one pixel. The reference
             implementations do not.
         use_occluded (bool): count joints of LSP that are flagged occluded as visible.
+        metainfo (dict, optional): another joint set to give, e.g. MPII's 16 joints for the published tasks; LSP's
+            joints are mapped to it by name, those it lacks are invisible.
         kwargs: of MMPose's ``BaseCocoStyleDataset``.
 
     Raises:
         FileNotFoundError: annotation file or a picture is missing; the message says where to get the data.
-        ValueError: unknown part or box, joint array of another shape, or a joint count other than 14.
+        ValueError: unknown part or box, joint array of another shape, a joint count other than 14, or a joint set in
+            ``metainfo`` that shares nothing with LSP.
     """
 
     METAINFO: dict = dict(from_file=str(METAINFO_DIR / 'lsp.py'))
@@ -79,6 +82,8 @@ class LSPDataset(BaseCocoStyleDataset):
             raise FileNotFoundError(f'annotation file {self.ann_file} does not exist. {HOW_TO_GET}')
         if self.bbox_file:
             return super().load_data_list()
+        native, wanted = Skeleton.from_metainfo('lsp'), Skeleton.from_metainfo(self._metainfo)
+        self._joint_map = None if native.same_joints(wanted) else native.map_to(wanted)
         pairs = self._from_mat() if self.ann_file.endswith('.mat') else self._from_json()
         infos = [self.parse_data_info(dict(raw_ann_info=a, raw_img_info=i)) for i, a in pairs]
         infos = [i for i in infos if self._is_valid_instance(i)]
@@ -95,15 +100,16 @@ class LSPDataset(BaseCocoStyleDataset):
     def parse_data_info(self, raw_data_info: dict) -> dict:
         """One annotation to MMPose's data info, with the box chosen by ``bbox``."""
         ann, img = raw_data_info['raw_ann_info'], raw_data_info['raw_img_info']
-        count = self._metainfo['num_keypoints']
-        if len(ann['keypoints']) != 3 * count:
+        if len(ann['keypoints']) != 3 * 14:
             raise ValueError(
-                f'annotation {ann["id"]} of {self.ann_file} has {len(ann["keypoints"]) / 3:g} joints, but the metainfo '
-                f'{self._metainfo["dataset_name"]!r} has {count}; name the right joint set in `metainfo`'
+                f'annotation {ann["id"]} of {self.ann_file} has {len(ann["keypoints"]) / 3:g} joints, but LSP has 14; '
+                'for data of other joints take a data set class of theirs, such as CocoDataset'
             )
-        points = np.array(ann['keypoints'], np.float32).reshape(1, count, 3)
+        points = np.array(ann['keypoints'], np.float32).reshape(1, 14, 3)
         labelled = np.isfinite(points).all(-1) & (points[..., 2] > 0)
-        points = np.where(labelled[..., None], points, 0)
+        points = np.where(labelled[..., None], points[..., :2], 0).astype(np.float32)
+        if self._joint_map is not None:
+            points, labelled = self._joint_map.apply(points, labelled)
         box = np.array([[0, 0, img['width'], img['height']]], np.float32)
         if self.bbox == 'ann':
             box = np.array([ann['bbox']], np.float32)
@@ -113,7 +119,7 @@ class LSPDataset(BaseCocoStyleDataset):
             img_path=osp.join(self.data_prefix['img'], img['file_name']),
             bbox=box,
             bbox_score=np.ones(1, np.float32),
-            keypoints=points[..., :2],
+            keypoints=points,
             keypoints_visible=labelled.astype(np.float32),
             num_keypoints=int(labelled.sum()),
             area=np.array(ann.get('area', (box[0, 2:] - box[0, :2]).prod()), np.float32),

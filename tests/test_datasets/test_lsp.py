@@ -9,6 +9,7 @@ from scipy.io import loadmat, savemat
 from mmposeda.datasets.images import SampleError
 from mmposeda.datasets.lsp import LSPDataset
 from mmposeda.registry import DATASETS
+from mmposeda.structures.skeleton import metainfo_path
 
 
 def lsp(**kwargs):
@@ -76,6 +77,19 @@ def test_lspet_official_layout(shared_data):
         assert info['bbox'].tolist() == [[0, 0, width, height]]
 
 
+def test_another_joint_set_is_mapped_by_name(shared_data):
+    kwargs = dict(data_root=str(shared_data / 'lspet_subset'), ann_file='annotations/lspet_test.json')
+    own, mpii = lsp(**kwargs).get_data_info(0), lsp(metainfo=dict(from_file=metainfo_path('mpii')), **kwargs)
+    info = mpii.get_data_info(0)
+    order = [0, 1, 2, 3, 4, 5, 12, 13, 6, 7, 8, 9, 10, 11]
+    there = [k for k in range(16) if k not in (6, 7)]  # the reference masks pelvis and thorax
+    np.testing.assert_array_equal(info['keypoints'][0, there], own['keypoints'][0, order])
+    np.testing.assert_array_equal(info['keypoints_visible'][0, there], own['keypoints_visible'][0, order])
+    assert not info['keypoints_visible'][0, [6, 7]].any() and info['flip_indices'][:2] == [5, 4]
+    with pytest.raises(ValueError, match='share no joint'):
+        lsp(metainfo=dict(from_file=metainfo_path('hand21')), **kwargs)
+
+
 def test_right_is_on_the_left_of_people_seen_from_the_front(shared_data):
     """Upright people facing the camera are the majority of those whose head is above and whose hips are apart."""
     dataset = lsp(data_root=str(shared_data / 'lspet_subset'), ann_file='annotations/lspet_train.json')
@@ -125,7 +139,7 @@ def test_wrong_joint_count_is_an_error_at_build(tmp_path, write_people):
     raw = json.loads((folder / 'ann.json').read_text())
     raw['annotations'][2]['keypoints'] += [1.0, 1.0, 2.0]
     (folder / 'ann.json').write_text(json.dumps(raw))
-    with pytest.raises(ValueError, match='annotation 3 of .*ann.json has 15 joints.*14'):
+    with pytest.raises(ValueError, match='annotation 3 of .*ann.json has 15 joints, but LSP has 14'):
         lsp(data_root=str(folder), ann_file='ann.json')
 
 

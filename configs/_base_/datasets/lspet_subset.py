@@ -1,4 +1,4 @@
-# 2500 real sport photos with LSP's 14 joints, as a COCO-style subset of LSP-extended in data/lspet_subset (a link will do).
+# 2500 real sport photos with LSP's 14 joints: a COCO-style subset of LSP-extended in data/lspet_subset (or a link).
 # Data sets without pipelines: a config adds its own with the codec and input size of its model, for instance
 #   val_dataloader = dict(..., dataset=dict(**_base_.lsp_val, pipeline=val_pipeline))
 # Settings are chosen on `lsp_val`, never on `lsp_test`. It is the end of the training file, whole blocks of
