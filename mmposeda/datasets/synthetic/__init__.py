@@ -1,0 +1,1 @@
+"""Rendered people (extra ``synth``). Nothing heavy is imported before it is used."""

@@ -1,0 +1,214 @@
+"""Random poses: motion capture with noise on the joints, or joint angles drawn within anatomical limits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .mocap import load_mocap
+from .retarget import retarget, to_body_axes, to_local, to_world
+from .rig import BONE, BONES
+from .rotations import apply, arc, axis_angle
+
+#: Degrees: bone -> (axis, low, neutral, high), applied in this order about body axes carried with the parent. Signs are for
+#: the left side and the trunk; the right side mirrors y and z. Around x a positive angle swings a hanging limb back
+#: (extension) and bends the trunk forward. Ranges after usual goniometry tables (Norkin and White), widened for athletes.
+_TRUNK = {
+    'LowerBack': (('x', -15, 3, 25), ('y', -12, 0, 12), ('z', -12, 0, 12)),
+    'Spine': (('x', -20, 3, 28), ('y', -14, 0, 14), ('z', -16, 0, 16)),
+    'Spine1': (('x', -15, 2, 20), ('y', -12, 0, 12), ('z', -18, 0, 18)),
+    'Neck': (('x', -20, 0, 22), ('y', -12, 0, 12), ('z', -20, 0, 20)),
+    'Neck1': (('x', -12, 0, 15), ('y', -10, 0, 10), ('z', -20, 0, 20)),
+    'Head': (('x', -20, 0, 20), ('y', -12, 0, 12), ('z', -25, 0, 25)),
+}
+_LEG = {
+    'UpLeg': (('z', -40, 0, 40), ('x', -125, -8, 30), ('y', -65, 4, 22)),
+    'Leg': (('x', -8, 6, 140),),
+    'Foot': (('x', -20, 8, 55), ('y', -12, 0, 12)),
+    'ToeBase': (('x', -25, 0, 25),),
+}
+_FINE = {'Hand': 0.45, 'FingerBase': 0.25, 'Shoulder': 0.08}
+_NOISE = {
+    'Head': 0.8,
+    'Neck': 0.5,
+    'Neck1': 0.5,
+    'Hips': 0.3,
+    'LHipJoint': 0,
+    'RHipJoint': 0,
+    'LeftShoulder': 0.3,
+    'RightShoulder': 0.3,
+}
+_AXES = {'x': np.array([1.0, 0, 0]), 'y': np.array([0, 1.0, 0]), 'z': np.array([0, 0, 1.0])}
+
+
+def _angle(rng, low, neutral, high, activity, size):
+    """Angles in radians, near neutral for a calm pose, over the whole range for an active one."""
+    drawn = rng.uniform(low, high, size)
+    share = activity * rng.beta(1.6, 1.2, size)
+    return np.radians(neutral + share * (drawn - neutral))
+
+
+def sample_limits(rng, heads, num=1):
+    """Poses within joint limits.
+
+    Args:
+        rng (np.random.Generator): Source of chance.
+        heads (np.ndarray): (31, 3) rest bone heads, metres.
+        num (int): How many.
+
+    Returns:
+        np.ndarray: (num, 31, 3, 3) world rotations; the hips unturned.
+    """
+    local = np.tile(np.eye(3), (num, len(BONES), 1, 1))
+    activity = rng.uniform(0.25, 1, num)
+
+    def set_bone(name, limits, mirror, alike=None):
+        turn = np.eye(3)
+        drawn = []
+        for n, (axis, low, neutral, high) in enumerate(limits):
+            value = _angle(rng, low, neutral, high, activity, num)
+            if alike is not None:
+                value = np.where(alike[0], alike[1][n], value)
+            drawn.append(value)
+            sign = -1 if mirror and axis != 'x' else 1
+            turn = turn @ axis_angle(_AXES[axis] * sign * value[:, None])
+        local[:, BONE[name]] = turn
+        return drawn
+
+    for bone, limits in _TRUNK.items():
+        set_bone(bone, limits, False)
+    same = rng.random(num) < 0.25  # both legs alike: jumps, tucks, squats, splits
+    for bone, limits in _LEG.items():
+        left = set_bone(f'Left{bone}', limits, False)
+        set_bone(f'Right{bone}', limits, True, (same, [a + rng.normal(0, 0.08, num) for a in left]))
+    same = rng.random(num) < 0.3
+    left = None
+    for side, s in (('Left', 1.0), ('Right', -1.0)):
+        rest_upper = heads[BONE[f'{side}ForeArm']] - heads[BONE[f'{side}Arm']]
+        rest_lower = heads[BONE[f'{side}Hand']] - heads[BONE[f'{side}ForeArm']]
+        # direction of the upper arm in the chest's axes: height angle (-90 hanging, 90 overhead), turned from
+        # straight ahead (0) to the side (90), a little behind (130) and across the chest (-35)
+        height = np.radians(rng.uniform(-88, 88, num) * activity - 70 * (1 - activity))
+        turned = np.radians(np.clip(rng.normal(60, 45, num), -35, 125))
+        bend = np.radians(140 * rng.beta(1.0, 1.6, num))
+        twist = rng.normal(0, 0.6, num)
+        if left is not None:
+            near = [a + rng.normal(0, 0.1, num) for a in left]
+            height, turned, bend, twist = (
+                np.where(same, b, a) for a, b in zip((height, turned, bend, twist * s), near)
+            )
+            twist = twist * s
+        else:
+            left = (height, turned, bend, twist)
+        to = np.stack([s * np.sin(turned) * np.cos(height), -np.cos(turned) * np.cos(height), np.sin(height)], -1)
+        swing = arc(np.broadcast_to(rest_upper, to.shape), to)
+        collar = axis_angle(np.stack([np.zeros(num), -s * np.clip(height + 0.5, 0, 2) * 0.25, np.zeros(num)], -1))
+        swing = axis_angle(to * (twist * s)[:, None]) @ swing
+        local[:, BONE[f'{side}Shoulder']] = collar
+        local[:, BONE[f'{side}Arm']] = collar.swapaxes(-1, -2) @ swing
+        hinge = np.cross(rest_upper, rest_lower)
+        hinge = hinge / np.linalg.norm(hinge)
+        bent = np.arccos(rest_upper @ rest_lower / np.linalg.norm(rest_upper) / np.linalg.norm(rest_lower))
+        roll = rest_lower / np.linalg.norm(rest_lower) * rng.uniform(-1.2, 1.2, num)[:, None]
+        local[:, BONE[f'{side}ForeArm']] = axis_angle(hinge * (bend - bent)[:, None]) @ axis_angle(roll)
+        for bone in ('Hand', 'FingerBase', 'HandFinger1'):
+            local[:, BONE[f'{side}{bone}']] = axis_angle(rng.normal(0, 0.25, (num, 3)))
+    return to_world(local)
+
+
+def add_noise(rng, g, sigma):
+    """Turn every joint a little at random.
+
+    Args:
+        rng (np.random.Generator): Source of chance.
+        g (np.ndarray): (B, 31, 3, 3) world rotations.
+        sigma (np.ndarray): (B,) standard deviation in radians for a limb; trunk and collar get a share of it.
+
+    Returns:
+        np.ndarray: (B, 31, 3, 3).
+    """
+    scale = np.array([_NOISE.get(name, 1.0) * (0.4 if name.startswith(('Low', 'Spine')) else 1.0) for name in BONES])
+    vector = rng.normal(size=(len(g), len(BONES), 3)) * sigma[:, None, None] * scale[:, None]
+    for side in ('Left', 'Right'):
+        vector[:, BONE[f'{side}Leg'], 1:] *= 0.2  # a knee is a hinge
+    return to_world(to_local(g) @ axis_angle(vector))
+
+
+def add_extremities(rng, g):
+    """Head, hands and feet, of which 17 joints say little: a turned head, wrists, ankles."""
+    local = to_local(g)
+    n = len(g)
+    for name, spread in (('Neck1', (0.08, 0.05, 0.25)), ('Head', (0.15, 0.08, 0.35))):
+        local[:, BONE[name]] = local[:, BONE[name]] @ axis_angle(rng.normal(size=(n, 3)) * spread)
+    for side in ('Left', 'Right'):
+        for name, spread in (('Hand', 0.3), ('FingerBase', 0.2), ('HandFinger1', 0.2)):
+            local[:, BONE[side + name]] = local[:, BONE[side + name]] @ axis_angle(rng.normal(size=(n, 3)) * spread)
+        point = np.zeros((n, 3))
+        point[:, 0] = np.clip(rng.normal(0.1, 0.3, n), -0.4, 0.95)
+        local[:, BONE[f'{side}Foot']] = local[:, BONE[f'{side}Foot']] @ axis_angle(point)
+    return to_world(local)
+
+
+#: Pieces of the body that must not sink into each other: (bone, bone, metres)
+_APART = (
+    [(f'{s}{b}', t, r) for s in ('Left', 'Right') for b, r0 in (('ForeArm', 0.0), ('Hand', 0.02)) for t, r in
+     (('Spine1', 0.15 + r0), ('Spine', 0.13 + r0), ('LowerBack', 0.13 + r0), ('Hips', 0.14 + r0), ('Head', 0.1))]
+    + [(f'{s}Leg', t, 0.15) for s in ('Left', 'Right') for t in ('Spine', 'Spine1')]
+    + [('LeftLeg', 'RightLeg', 0.1), ('LeftFoot', 'RightFoot', 0.09), ('LeftFoot', 'RightLeg', 0.09),
+       ('LeftLeg', 'RightFoot', 0.09), ('LeftHand', 'RightHand', 0.05)]
+    + [(f'{s}Hand', f'{t}UpLeg', 0.1) for s in ('Left', 'Right') for t in ('Left', 'Right')]
+)  # fmt: skip
+_FIRST = np.array([BONE[a] for a, _, _ in _APART])
+_SECOND = np.array([BONE[b] for _, b, _ in _APART])
+_GAP = np.array([d for _, _, d in _APART])
+
+
+def overlap(posed_heads):
+    """How much the pieces of bodies sink into each other, metres summed, from posed bone heads (B, 31, 3)."""
+    distance = np.linalg.norm(posed_heads[:, _FIRST] - posed_heads[:, _SECOND], axis=-1)
+    return np.maximum(_GAP - distance, 0).sum(-1)
+
+
+class PoseSource:
+    """Draws poses for given bodies.
+
+    Args:
+        files (sequence): Motion files (npz packs, BVH, or (asf, amc) pairs); none: joint limits alone.
+        mocap_share (float): Share of poses from motion capture where there are files.
+        noise (tuple): Range in radians of the noise on motion-capture joints, drawn once a pose.
+        candidates (int): Poses drawn; the one whose limbs overlap least is taken.
+    """
+
+    def __init__(self, files=(), mocap_share=0.5, noise=(0.05, 0.35), candidates=3):
+        self.clips = load_mocap(files) if files else None
+        self.mocap_share = mocap_share if files else 0.0
+        self.noise = noise
+        self.candidates = candidates
+
+    def sample(self, rng, heads, tails):
+        """One pose for one body.
+
+        Args:
+            rng (np.random.Generator): Source of chance.
+            heads, tails (np.ndarray): (31, 3) rest bone ends of the body, metres.
+
+        Returns:
+            tuple: world rotations (31, 3, 3) and a word for where the pose is from.
+        """
+        from .body import forward_kinematics
+
+        n = self.candidates
+        if self.clips is not None and rng.random() < self.mocap_share:
+            frame_ids = self.clips.draw(rng, n)
+            g = retarget(to_body_axes(self.clips.poses[frame_ids]), heads, tails)
+            g = add_noise(rng, add_extremities(rng, g), rng.uniform(*self.noise, n))
+            kind = 'mocap'
+        else:
+            g, kind = sample_limits(rng, heads, n), 'limits'
+        posed, _ = forward_kinematics(g, np.repeat(heads[None], n, 0), np.repeat(tails[None], n, 0))
+        return g[overlap(posed).argmin()], kind
+
+
+def facing(g):
+    """Direction (3,) in which hips and chest of one pose (31, 3, 3) look, unit length."""
+    ahead = apply(g[[BONE['Hips'], BONE['Spine1']]], np.array([0, -1.0, 0])[None]).sum(0)
+    return ahead / max(np.linalg.norm(ahead), 1e-9)

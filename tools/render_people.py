@@ -1,0 +1,230 @@
+"""Render people to JPEG files with COCO-style labels.
+
+Example:
+    python tools/render_people.py --num 5000 --size 160 --joints lsp --out data/people --workers 2 --sheet \
+        --poses cmu_h36m17_30fps.npz deepmimic_h36m17_30fps.npz --backgrounds FOLDER --frontal-share 0.8
+
+A run that was stopped goes on where it was when started again with the same arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+CHUNK = 32
+
+
+def parse_args(argv=None):
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('--out', required=True, help='folder to write to')
+    add('--num', type=int, default=1000, help='number of pictures')
+    add('--first', type=int, default=0, help='index of the first picture')
+    add('--size', type=int, default=128, help='side of the pictures, pixels')
+    add('--joints', default='lsp', help='joint set: lsp, mpii or h36m')
+    add('--seed', type=int, default=0)
+    add('--look', default='sport', help='sport, clean or shifted')
+    add('--poses', nargs='*', default=[], metavar='FILE', help='motion capture; without it joint limits alone')
+    add('--mocap-share', type=float, default=0.5, help='share of poses from --poses, the rest within joint limits')
+    add('--pose-noise', type=float, nargs=2, default=(0.05, 0.35), metavar=('LOW', 'HIGH'), help='radians')
+    add('--backgrounds', help='folder of background pictures')
+    add('--background-share', type=float, help='share of backgrounds from --backgrounds')
+    add('--frontal-share', type=float, help='share of views near the front')
+    add('--frontal-spread', type=float, help='standard deviation of their azimuth, degrees')
+    add('--turned-share', type=float, help='share of bodies turned freely')
+    add('--turned-tilt', type=float, help='tilt of those of them that are seen from the front, degrees')
+    add('--elevation', type=float, nargs=2, metavar=('MEAN', 'STD'), help='degrees')
+    add('--roll', type=float, help='standard deviation, degrees')
+    add('--letterbox-share', type=float, help='share of pictures with black strips')
+    add('--occluder-share', type=float, help='share of pictures with something in front')
+    add('--quality', type=int, default=95, help='JPEG quality of the files')
+    add('--masks', action='store_true', help='write person masks and part maps as PNG too')
+    add('--workers', type=int, default=1, help='processes')
+    add('--device', default='cpu', help='cpu or cuda')
+    add('--sheet', action='store_true', help='write contact sheets, with and without joints')
+    return parser.parse_args(argv)
+
+
+def source_kwargs(args):
+    """Arguments of ``RenderedPeople`` from the command line's."""
+    views = dict(
+        frontal_share=args.frontal_share, frontal_spread=args.frontal_spread, turned_share=args.turned_share,
+        turned_tilt=args.turned_tilt, elevation=args.elevation, roll=args.roll,
+    )  # fmt: skip
+    look = dict(
+        folder_share=args.background_share, letterbox_share=args.letterbox_share, occluder_share=args.occluder_share
+    )
+    look = {k: v for k, v in look.items() if v is not None}
+    look.update(name=args.look, views={k: v for k, v in views.items() if v is not None})
+    poses = dict(
+        files=[str(Path(f).resolve()) for f in args.poses], mocap_share=args.mocap_share, noise=tuple(args.pose_noise)
+    )
+    backgrounds = str(Path(args.backgrounds).resolve()) if args.backgrounds else None
+    return dict(
+        size=args.size,
+        joints=args.joints,
+        seed=args.seed,
+        look=look,
+        poses=poses,
+        backgrounds=backgrounds,
+        device=args.device,
+    )
+
+
+_people = None
+
+
+def start(kwargs):
+    """Build the renderer once a process."""
+    global _people
+    import cv2
+
+    from mmposeda.datasets.synthetic.people import RenderedPeople
+
+    cv2.setNumThreads(1)
+    _people = RenderedPeople(**kwargs)
+
+
+def write_chunk(job):
+    """Render and write some pictures, then their labels; the label file marks the chunk as done."""
+    import cv2
+
+    out, indices, quality, masks = job
+    entries = []
+    for start_at in range(0, len(indices), 8):
+        for sample in _people.render(indices[start_at : start_at + 8]):
+            name = f'{sample["index"]:07d}'
+            cv2.imwrite(str(out / 'images' / f'{name}.jpg'), sample['img'], [cv2.IMWRITE_JPEG_QUALITY, quality])
+            if masks:
+                cv2.imwrite(str(out / 'masks' / f'{name}.png'), sample['mask'])
+                cv2.imwrite(str(out / 'parts' / f'{name}.png'), sample['part'])
+            entries.append(annotation(sample))
+    path = out / 'parts_done' / f'{indices[0]:07d}.json'
+    path.with_suffix('.tmp').write_text(json.dumps(entries))
+    path.with_suffix('.tmp').replace(path)
+    return len(indices)
+
+
+def annotation(sample):
+    """COCO-style annotation of one sample, with the 3D labels beside."""
+    x0, y0, x1, y1 = sample['bbox'].astype(float)
+    seen = sample['visibility']
+    points = np.concatenate([sample['keypoints'], seen[:, None]], axis=1).astype(float)
+    points[seen == 0] = 0
+    view = {k: v for k, v in sample['view'].items() if isinstance(v, (float, bool))}
+    return dict(
+        id=sample['index'],
+        image_id=sample['index'],
+        category_id=1,
+        iscrowd=0,
+        keypoints=[round(v, 3) for v in points.ravel().tolist()],
+        num_keypoints=int((seen > 0).sum()),
+        bbox=[round(v, 2) for v in (x0, y0, x1 - x0 + 1, y1 - y0 + 1)],
+        area=float((sample['mask'] > 0).sum()),
+        joints_3d=np.round(sample['keypoints_3d_cam'].astype(float), 2).tolist(),
+        camera=dict(f=sample['camera']['f'].tolist(), c=sample['camera']['c'].tolist()),
+        view=view,
+        subject=sample['subject'],
+        pose_source=sample['pose_source'],
+    )
+
+
+def merge(out, args, names):
+    """Join the chunks' labels to one COCO-style file."""
+    wanted = range(args.first, args.first + args.num)
+    entries = [e for f in sorted((out / 'parts_done').glob('*.json')) for e in json.loads(f.read_text())]
+    entries = [e for e in entries if e['id'] in wanted]
+    images = [dict(id=e['id'], file_name=f'{e["id"]:07d}.jpg', width=args.size, height=args.size) for e in entries]
+    category = dict(id=1, name='person', keypoints=names, skeleton=[])
+    path = out / 'annotations' / 'people.json'
+    path.parent.mkdir(exist_ok=True)
+    info = dict(description='rendered people', settings=source_kwargs(args))
+    path.write_text(json.dumps(dict(info=info, images=images, annotations=entries, categories=[category])))
+    return path
+
+
+def sheet(out, args, num=48, columns=12):
+    """Contact sheets: pictures alone, and with joints (red right, blue left; hollow where hidden)."""
+    import cv2
+
+    data = json.loads((out / 'annotations' / 'people.json').read_text())
+    names = data['categories'][0]['keypoints']
+    for suffix in ('', '_joints'):
+        tiles = []
+        for entry in data['annotations'][:num]:
+            image = cv2.imread(str(out / 'images' / f'{entry["id"]:07d}.jpg'))
+            if suffix:
+                for name, (x, y, v) in zip(names, np.reshape(entry['keypoints'], (-1, 3))):
+                    color = (
+                        (60, 60, 255)
+                        if name.startswith('right')
+                        else (255, 120, 0)
+                        if name.startswith('left')
+                        else (0, 255, 0)
+                    )
+                    if v:
+                        cv2.circle(image, (int(x + 0.5), int(y + 0.5)), 2, color, -1 if v == 2 else 1, cv2.LINE_AA)
+            tiles.append(image)
+        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+        rows = [np.hstack(tiles[r : r + columns]) for r in range(0, len(tiles), columns)]
+        cv2.imwrite(str(out / f'sheet{suffix}.png'), np.vstack(rows))
+
+
+def main(argv=None):
+    """Render what is not there yet, then write the label file."""
+    args = parse_args(argv)
+    out = Path(args.out)
+    for name in ('images', 'parts_done', *(('masks', 'parts') if args.masks else ())):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    kwargs = source_kwargs(args)
+    settings = json.dumps(dict(kwargs, quality=args.quality), sort_keys=True)
+    record = out / 'settings.json'
+    if record.exists() and record.read_text() != settings:
+        raise SystemExit(f'{out} holds pictures of other settings ({record}); choose another --out or delete it')
+    record.write_text(settings)
+    stop = args.first + args.num
+    chunks = [list(range(i, min(i + CHUNK, stop))) for i in range(args.first, stop, CHUNK)]
+    jobs = [(out, c, args.quality, args.masks) for c in chunks if not _done(out, c)]
+    total = sum(len(job[1]) for job in jobs)
+    print(f'{args.num - total} of {args.num} pictures are there, rendering {total}', flush=True)
+    begin, done = time.time(), 0
+    if args.workers > 1 and jobs:
+        context = multiprocessing.get_context('spawn')
+        with context.Pool(args.workers, start, (kwargs,)) as pool:
+            for count in pool.imap_unordered(write_chunk, jobs):
+                done = _progress(done + count, total, begin)
+    elif jobs:
+        start(kwargs)
+        for job in jobs:
+            done = _progress(done + write_chunk(job), total, begin)
+    from mmposeda.datasets.synthetic.rig import joint_table
+
+    path = merge(out, args, joint_table(args.joints)[0])
+    if args.sheet:
+        sheet(out, args)
+    print(f'wrote {path}')
+
+
+def _done(out, chunk):
+    path = out / 'parts_done' / f'{chunk[0]:07d}.json'
+    return path.exists() and [e['id'] for e in json.loads(path.read_text())] == chunk
+
+
+def _progress(done, total, begin):
+    spent = time.time() - begin
+    left = spent / done * (total - done)
+    print(f'{done}/{total} pictures, {done / spent:.1f}/s, {left / 60:.1f} min left', flush=True)
+    return done
+
+
+if __name__ == '__main__':
+    main()
