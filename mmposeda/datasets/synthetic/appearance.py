@@ -135,7 +135,7 @@ def _shirt(rng, p, female, shirt):
     p['mark_size'] = rng.uniform(0.035, 0.075)
     p['neck_drop'] = rng.choice([0.02, rng.uniform(0.03, 0.08), rng.uniform(0.08, 0.17)], p=[0.4, 0.4, 0.2])
     p['neck_width'] = rng.uniform(0.05, 0.1)
-    p['shirt_loose'] = rng.choice([0.002, rng.uniform(0.004, 0.012), rng.uniform(0.012, 0.032)], p=[0.25, 0.4, 0.35])
+    p['shirt_loose'] = rng.choice([0.002, rng.uniform(0.004, 0.012), rng.uniform(0.012, 0.042)], p=[0.25, 0.4, 0.35])
 
 
 def _outfit(rng, p, female):
@@ -150,7 +150,7 @@ def _outfit(rng, p, female):
         [rng.uniform(0.2, 0.5), rng.uniform(0.5, 0.95), rng.uniform(1.1, 1.6), rng.uniform(1.8, 2.03)],
         p=[0.2, 0.23, 0.08, 0.49],
     )
-    p['trousers_loose'] = rng.choice([0.002, rng.uniform(0.005, 0.014), rng.uniform(0.014, 0.034)], p=[0.22, 0.4, 0.38])
+    p['trousers_loose'] = rng.choice([0.002, rng.uniform(0.005, 0.014), rng.uniform(0.014, 0.05)], p=[0.22, 0.4, 0.38])
     p['leg_stripe'] = float(rng.random() < 0.15)
     _cloth(rng, p['trousers'], trousers, 0.8)
     if kind < 0.2:  # leotard or singlet: one piece, bare or covered arms

@@ -124,7 +124,7 @@ class BodyModel:
         self.radial = np.zeros((len(self.canonical), 2), np.float32)
 
         def chain(side, names, out):
-            member = sums[:, [BONE[n] for n in names['bones'].replace('#', side).split()]].sum(1)
+            member = sums[:, [BONE[n.replace('#', side).replace('@', side[0])] for n in names['bones'].split()]].sum(1)
             marks = [h[BONE[n.replace('#', side)]] for n in names['marks'].split()]
             marks.append(self.tails[BONE[names['end'].replace('#', side)]])
             best = np.full(self.num_body, np.inf)
@@ -143,7 +143,7 @@ class BodyModel:
             out[: self.num_body] = np.where(sel, value, out[: self.num_body])
 
         arm = dict(
-            bones='#Arm #ForeArm #Hand #FingerBase #HandFinger1', marks='#Arm #ForeArm #Hand', end='#HandFinger1'
+            bones='#Arm #ForeArm #Hand @Thumb #FingerBase #HandFinger1', marks='#Arm #ForeArm #Hand', end='#HandFinger1'
         )
         leg = dict(bones='#UpLeg #Leg #Foot #ToeBase', marks='#UpLeg #Leg #Foot', end='#ToeBase')
         for side in ('Left', 'Right'):

@@ -30,11 +30,11 @@ class PhotoNoise:
     contrast: tuple = (0.8, 1.2)
     saturation: tuple = (0.6, 1.3)
     grey_share: float = 0.03
-    blur: tuple = (0.3, 1.0)
-    blur_share: float = 0.45
+    blur: tuple = (0.3, 0.9)
+    blur_share: float = 0.35
     motion_share: float = 0.06
     low_resolution_share: float = 0.2
-    grain: float = 0.03
+    grain: float = 0.025
     jpeg: tuple = (35, 95)
     jpeg_share: float = 0.6
     vignette: float = 0.25
@@ -52,7 +52,7 @@ class PhotoNoise:
         )
         cast, blur, quality = 1 + self.cast * rng.normal(size=3), rng.uniform(*self.blur), int(rng.uniform(*self.jpeg))
         grain, angle, length, shrink = (
-            rng.uniform(0, self.grain),
+            self.grain * rng.random() ** 2,
             rng.uniform(0, np.pi),
             rng.uniform(1.5, 4),
             rng.uniform(0.45, 0.9),

@@ -105,7 +105,11 @@ def shirt_color(p: Person, c: wp.vec3, arm: float):
                 if wp.abs(x) < 0.006 and w - wp.floor(w) < 0.22:
                     out = p.mark
             if p.front == 3 and x * x + z * z < s * s:  # round print
-                out = mix(p.mark, p.number, float(x * x + z * z < 0.3 * s * s and z > 0.0))
+                out = mix(
+                    p.mark,
+                    p.number,
+                    float(x * x + z * z < 0.55 * s * s and wp.abs(wp.sin(p.seed) * x + wp.cos(p.seed) * z) < 0.3 * s),
+                )
             if p.front == 4 and box(x, z, 0.0, 0.0, 1.4 * s, 0.35 * s) > 0.5:  # lettering
                 w = x * 90.0 + p.seed
                 out = mix(out, p.mark, float(w - wp.floor(w) < 0.65))
