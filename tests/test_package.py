@@ -1,0 +1,35 @@
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    if not (ROOT / 'setup.py').is_file():
+        pytest.skip('needs the source tree')
+    source, target = tmp_path_factory.mktemp('source') / 'mmposeda', tmp_path_factory.mktemp('wheel')
+    skip = shutil.ignore_patterns('.*', 'work_dirs', 'data', 'build', 'dist', '*.egg-info', '__pycache__')
+    shutil.copytree(ROOT, source, ignore=skip)
+    command = ['pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', str(target), str(source)]
+    subprocess.run([sys.executable, '-m', *command], check=True, capture_output=True, timeout=120)
+    return zipfile.ZipFile(next(target.glob('*.whl')))
+
+
+def test_wheel_holds_every_module_config_and_tool(wheel):
+    names = set(wheel.namelist())
+    for path in [*ROOT.glob('mmposeda/**/*.py')]:
+        assert path.relative_to(ROOT).as_posix() in names
+    for path in [*ROOT.glob('configs/**/*.py'), *ROOT.glob('tools/*.py'), *ROOT.glob('tools/*.sh')]:
+        assert f'mmposeda/.mim/{path.relative_to(ROOT).as_posix()}' in names
+
+
+def test_wheel_asks_for_nothing_that_would_change_an_existing_environment(wheel):
+    metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith('METADATA'))).decode()
+    required = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra ==' not in line]
+    assert sorted(required) == ['Requires-Dist: mmengine', 'Requires-Dist: numpy', 'Requires-Dist: torch']
