@@ -18,18 +18,20 @@ def wheel(tmp_path_factory):
     shutil.copytree(ROOT, source, ignore=skip)
     command = ['pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', str(target), str(source)]
     subprocess.run([sys.executable, '-m', *command], check=True, capture_output=True, timeout=120)
-    return zipfile.ZipFile(next(target.glob('*.whl')))
+    return zipfile.ZipFile(next(target.glob('*.whl'))), source
 
 
 def test_wheel_holds_every_module_config_and_tool(wheel):
-    names = set(wheel.namelist())
-    for path in [*ROOT.glob('mmposeda/**/*.py')]:
-        assert path.relative_to(ROOT).as_posix() in names
-    for path in [*ROOT.glob('configs/**/*.py'), *ROOT.glob('tools/*.py'), *ROOT.glob('tools/*.sh')]:
-        assert f'mmposeda/.mim/{path.relative_to(ROOT).as_posix()}' in names
+    archive, source = wheel
+    names = set(archive.namelist())
+    for path in source.glob('mmposeda/**/*.py'):
+        assert path.relative_to(source).as_posix() in names
+    for path in [*source.glob('configs/**/*.py'), *source.glob('tools/*.py'), *source.glob('tools/*.sh')]:
+        assert f'mmposeda/.mim/{path.relative_to(source).as_posix()}' in names
 
 
 def test_wheel_asks_for_nothing_that_would_change_an_existing_environment(wheel):
-    metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith('METADATA'))).decode()
+    archive, _ = wheel
+    metadata = archive.read(next(name for name in archive.namelist() if name.endswith('METADATA'))).decode()
     required = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra ==' not in line]
     assert sorted(required) == ['Requires-Dist: mmengine', 'Requires-Dist: numpy', 'Requires-Dist: torch']
