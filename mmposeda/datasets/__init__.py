@@ -1,6 +1,7 @@
 from . import samplers, transforms
 from .combined import CombinedDataset
 from .lsp import LSPDataset
+from .synthetic_body import SyntheticBodyDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
 
-__all__ = ['CombinedDataset', 'LSPDataset', 'UnlabeledDataset', 'UnlabeledImageDataset', 'samplers', 'transforms']
+__all__ = ['CombinedDataset', 'LSPDataset', 'SyntheticBodyDataset', 'UnlabeledDataset', 'UnlabeledImageDataset', 'samplers', 'transforms']

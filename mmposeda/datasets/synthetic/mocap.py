@@ -18,12 +18,14 @@ class MocapClips:
 
     Attributes:
         poses (np.ndarray): (F, 17, 3) joint positions relative to the root, mm, y up, looking along +z.
+        root (np.ndarray): (F, 3) position of the root in the capture's world, mm.
         starts, lengths (np.ndarray): (C,) frames of each clip.
         fps (float): Frames a second.
         weights (np.ndarray): (C,) chance of each clip.
     """
 
     poses: np.ndarray
+    root: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
     fps: float
@@ -34,6 +36,15 @@ class MocapClips:
         clip = np.searchsorted(np.cumsum(self.weights), rng.random(num) * self.weights.sum(), side='right')
         clip = np.minimum(clip, len(self.starts) - 1)
         return self.starts[clip] + (rng.random(num) * self.lengths[clip]).astype(int)
+
+    def draw_clip(self, rng, frames):
+        """Numbers (frames,) of consecutive frames of a random clip; a shorter clip runs to and fro."""
+        clip = np.searchsorted(np.cumsum(self.weights), rng.random() * self.weights.sum(), side='right')
+        clip = min(clip, len(self.starts) - 1)
+        length = int(self.lengths[clip])
+        begin = int(rng.random() * max(length - frames + 1, 1))
+        step = (begin + np.arange(frames)) % max(2 * length - 2, 1)
+        return self.starts[clip] + np.where(step < length, step, 2 * length - 2 - step)
 
 
 def read_pack(path):
@@ -53,7 +64,8 @@ def read_pack(path):
         # as many poses from a rare action as from a common one, tempered by the square root
         count = {a: data['clip_len'][action == a].sum() for a in set(action)}
         weights = np.array([length / np.sqrt(count[a]) for a, length in zip(action, data['clip_len'])])
-        return MocapClips(data['poses'], data['clip_start'], data['clip_len'], float(data['fps']), weights)
+        root = data['root'] if 'root' in data.files else np.zeros((len(data['poses']), 3), np.float32)
+        return MocapClips(data['poses'], root, data['clip_start'], data['clip_len'], float(data['fps']), weights)
 
 
 def load_mocap(files):
@@ -75,6 +87,7 @@ def load_mocap(files):
     offsets = np.cumsum([0] + [len(p.poses) for p in packs[:-1]])
     return MocapClips(
         np.concatenate([p.poses for p in packs]),
+        np.concatenate([p.root for p in packs]),
         np.concatenate([p.starts + o for p, o in zip(packs, offsets)]),
         np.concatenate([p.lengths for p in packs]),
         packs[0].fps,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ from .photo import letterbox
 from .poses import PoseSource
 from .renderer import PeopleRenderer
 
+_OTHERS = 1 << 40  # numbers of the people in the background lie beyond all pictures
 _STREAMS = ('person', 'pose', 'view', 'light', 'scene', 'photo')
 
 
@@ -30,6 +33,8 @@ class RenderedPeople:
         look (str | dict): Name of a look, or ``dict(name=..., **changes)`` for ``looks.build_look``.
         poses (dict): Arguments of :class:`PoseSource`.
         backgrounds (str): Folder of background pictures; ``None``: procedural ones alone.
+        sequence (int): Frames of a clip: pictures ``c * sequence`` to ``(c + 1) * sequence - 1`` show one person, scene and
+            camera over time. 0: every picture is its own.
         device (str): Warp device.
 
     Raises:
@@ -37,10 +42,13 @@ class RenderedPeople:
         FileNotFoundError: background folder without pictures, missing motion file.
     """
 
-    def __init__(self, size=128, joints='lsp', seed=0, look='sport', poses=None, backgrounds=None, device='cpu'):
+    def __init__(
+        self, size=128, joints='lsp', seed=0, look='sport', poses=None, backgrounds=None, sequence=0, device='cpu'
+    ):
         if size < 32:
             raise ValueError(f'size must be at least 32 pixels, got {size}')
         self.size, self.joints, self.seed = size, joints, seed
+        self.sequence, self._scenes = int(sequence), {}
         self.look = build_look(**({'name': look} if isinstance(look, str) else dict(look)))
         self.poses = PoseSource(**(poses or {}))
         self.backgrounds = str(backgrounds) if backgrounds else None
@@ -49,12 +57,71 @@ class RenderedPeople:
         self.renderer = PeopleRenderer(joints, device)
         self.joint_names = self.renderer.joint_names
 
-    def streams(self, index):
-        """The random streams of one picture, by name."""
+    def streams(self, number):
+        """The random streams of one picture (of one clip, in sequences), by name."""
         return {
-            name: np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, index, k))))
+            name: np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, number, k))))
             for k, name in enumerate(_STREAMS)
         }
+
+    def _scene(self, number):
+        """Person, motion, camera and light of a picture or clip; T frames, 1 for single pictures."""
+        if number in self._scenes:
+            return self._scenes[number]
+        streams, renderer = self.streams(number), self.renderer
+        record, shape, extras = sample_person(streams['person'], renderer.person_dtype, texture=self.look.texture)
+        rest, heads, tails = (x[0] for x in renderer.rest(shape[None], [extras]))
+        rotations, path, source = self.poses.sample(streams['pose'], heads, tails, self.sequence)
+        view = self.look.views.sample(streams['view'])
+        turn = view_rotation(view, rotations[0])
+        count = len(rotations)
+        joints = renderer.pose_joints(rotations, np.stack([heads] * count), np.stack([tails] * count))[0]
+        joints = (joints + path[:, None]).reshape(-1, 3)
+        translation, focal, centre = place_camera(view, turn, joints, self.size)
+        scene = dict(
+            record=record,
+            rest=rest,
+            heads=heads,
+            tails=tails,
+            rotations=rotations,
+            turn=turn,
+            translation=translation + path @ turn.T,
+            focal=focal,
+            centre=centre,
+            light=sample_light(streams['light'], self.look, renderer.light_dtype, view['elevation'], view['roll']),
+            view=view,
+            subject=dict(zip(PHENOTYPES, shape.tolist())),
+            source=source,
+        )
+        if self.sequence:
+            if len(self._scenes) > 3:
+                self._scenes.clear()
+            self._scenes[number] = scene
+        return scene
+
+    def _draw(self, numbers, frames):
+        scenes = [self._scene(n) for n in numbers]
+
+        def stack(key):
+            return np.stack([s[key] for s in scenes])
+
+        def at(key):
+            return np.stack([s[key][t] for s, t in zip(scenes, frames)])
+
+        drawing = self.renderer.draw(
+            self.size,
+            stack('rest'),
+            stack('heads'),
+            stack('tails'),
+            at('rotations'),
+            stack('turn'),
+            at('translation'),
+            stack('focal'),
+            stack('centre'),
+            stack('record'),
+            stack('light'),
+        )
+        return scenes, drawing
 
     def render(self, indices):
         """Pictures and labels.
@@ -63,44 +130,37 @@ class RenderedPeople:
             indices (sequence[int]): Which pictures; they may be drawn in any grouping.
 
         Returns:
-            list[dict]: ``img`` (H, W, 3) uint8 BGR; ``keypoints`` (K, 2) index pixels; ``visibility`` (K,) 2 seen, 1 hidden by
-            the body or something else, 0 outside; ``keypoints_3d_cam`` (K, 3) mm; ``camera`` dict f (2,), c (2,) pixels;
-            ``mask`` (H, W) uint8 0/255 of the visible person; ``part`` (H, W) uint8; ``bbox`` (4,) xyxy; ``view``,
-            ``subject`` dicts; ``index``.
+            list[dict]: ``img`` (H, W, 3) uint8 BGR; ``keypoints`` (K, 2) index pixels; ``visibility`` (K,) 2 seen, 1
+            hidden by the body or something else, 0 outside; ``keypoints_3d_cam`` (K, 3) mm; ``camera`` dict f (2,), c
+            (2,) pixels; ``mask`` (H, W) uint8 0/255 of the visible person; ``part`` (H, W) uint8; ``bbox`` (4,) xyxy;
+            ``view``, ``subject`` dicts; ``index``, ``clip``, ``frame``.
         """
         indices = [int(i) for i in indices]
-        streams = [self.streams(i) for i in indices]
-        renderer, size = self.renderer, self.size
-        looks = [sample_person(s['person'], renderer.person_dtype, texture=self.look.texture) for s in streams]
-        people, shapes, extras = (list(x) for x in zip(*looks))
-        rest, heads, tails = renderer.rest(np.stack(shapes), extras)
-        drawn = [self.poses.sample(s['pose'], h, t) for s, h, t in zip(streams, heads, tails)]
-        rotations = np.stack([g for g, _ in drawn])
-        joints, _, _ = renderer.pose_joints(rotations, heads, tails)
-        views = [self.look.views.sample(s['view']) for s in streams]
-        turn = np.stack([view_rotation(v, g) for v, g in zip(views, rotations)])
-        cameras = [place_camera(v, r, j, size) for v, r, j in zip(views, turn, joints)]
-        translation, focal, centre = (np.stack(x) for x in zip(*cameras))
-        lights = np.stack(
-            [
-                sample_light(s['light'], self.look, renderer.light_dtype, v['elevation'], v['roll'])
-                for s, v in zip(streams, views)
-            ]
-        )
-        drawing = renderer.draw(
-            size, rest, heads, tails, rotations, turn, translation, focal, centre, np.stack(people), lights
-        )
+        numbers, frames = zip(*(divmod(i, self.sequence) if self.sequence else (i, 0) for i in indices))
+        scenes, drawing = self._draw(numbers, frames)
         out = []
-        for k, index in enumerate(indices):
+        for k, (index, scene) in enumerate(zip(indices, scenes)):
             label = dict(
                 index=index,
-                view=views[k],
-                subject=dict(zip(PHENOTYPES, shapes[k].tolist())),
-                pose_source=drawn[k][1],
-                camera=dict(f=np.repeat(focal[k], 2), c=centre[k]),
+                clip=numbers[k],
+                frame=frames[k],
+                view=scene['view'],
+                subject=scene['subject'],
+                pose_source=scene['source'],
+                camera=dict(f=np.repeat(scene['focal'], 2), c=scene['centre']),
             )
-            out.append(self._compose(drawing, k, streams[k], label))
+            out.append(self._compose(drawing, k, self.streams(numbers[k]), label))
         return out
+
+    @cached_property
+    def _others(self):
+        """Colour and coverage of a few more people of this seed, to stand about in the pictures."""
+        scenes = self._scenes
+        self._scenes = {}
+        numbers = [_OTHERS + k for k in range(24)]
+        pictures = [_straight(x) for x in self._draw(numbers, [0] * len(numbers))[1].image]
+        self._scenes = scenes
+        return pictures
 
     def _background(self, rng):
         if self.backgrounds and rng.random() < self.look.folder_share:
@@ -115,10 +175,19 @@ class RenderedPeople:
         points = joints[:, :2] / joints[:, 2:] * label['camera']['f'] + label['camera']['c']
         if rng.random() < self.look.ground_shadow and not label['view']['turned']:
             image = _ground_shadow(rng, image, mask)
-        person = drawing.image[k, ..., :3] / np.maximum(mask, 1e-4)[..., None]
-        person = np.clip(person, 0, 1) ** np.float32(1 / 2.2)
-        image = image * (1 - mask[..., None]) + person * mask[..., None]
+        person, _ = _straight(drawing.image[k])
+        layers = [(person, mask)]
         hidden = drawing.hidden[k].copy()
+        if rng.random() < self.look.other_share:
+            color, cover = _move(rng, *self._others[rng.integers(len(self._others))])
+            if rng.random() < 0.75:
+                layers.insert(0, (color, cover))
+            else:
+                layers.append((color, cover))
+                mask = mask * (1 - cover)
+                hidden |= _sample(cover, points) > 0.5
+        for color, cover in layers:
+            image = image * (1 - cover[..., None]) + color * cover[..., None]
         if rng.random() < self.look.occluder_share:
             color, cover = occluder(rng, size)
             image = image * (1 - cover[..., None]) + color * cover[..., None]
@@ -152,6 +221,26 @@ class RenderedPeople:
             bbox=np.concatenate([low, high]).astype(np.float32),
         )
         return label
+
+
+def _straight(drawn):
+    """Premultiplied linear (H, W, 4) to sRGB colour (H, W, 3) and coverage (H, W)."""
+    cover = drawn[..., 3]
+    color = drawn[..., :3] / np.maximum(cover, 1e-4)[..., None]
+    return np.clip(color, 0, 1) ** np.float32(1 / 2.2), cover
+
+
+def _move(rng, color, cover):
+    """Another person scaled, flipped and moved off the middle."""
+    size = cover.shape[0]
+    scale, sign = rng.uniform(0.35, 1.15), rng.choice([-1, 1])
+    x = size / 2 + rng.choice([-1, 1]) * size * rng.uniform(0.2, 0.55)
+    y = size / 2 + size * rng.uniform(-0.3, 0.3)
+    matrix = np.array([[sign * scale, 0, x - sign * scale * size / 2], [0, scale, y - scale * size / 2]])
+    both = cv2.warpAffine(np.dstack([color * cover[..., None], cover]), matrix, (size, size), flags=cv2.INTER_LINEAR)
+    cover = both[..., 3]
+    gain = rng.uniform(0.6, 1.2, 3).astype(np.float32)
+    return np.clip(both[..., :3] / np.maximum(cover, 1e-4)[..., None] * gain, 0, 1), cover
 
 
 def _sample(field, points):

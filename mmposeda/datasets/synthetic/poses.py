@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .body import forward_kinematics
 from .mocap import load_mocap
 from .retarget import retarget, to_body_axes, to_local, to_world
 from .rig import BONE, BONES
-from .rotations import apply, arc, axis_angle
+from .rotations import apply, arc, axis_angle, log
 
 #: Degrees: bone -> (axis, low, neutral, high), applied in this order about body axes carried with the parent. Signs are for
 #: the left side and the trunk; the right side mirrors y and z. Around x a positive angle swings a hanging limb back
@@ -121,22 +122,23 @@ def add_noise(rng, g, sigma):
     Args:
         rng (np.random.Generator): Source of chance.
         g (np.ndarray): (B, 31, 3, 3) world rotations.
-        sigma (np.ndarray): (B,) standard deviation in radians for a limb; trunk and collar get a share of it.
+        sigma (np.ndarray): (B,) standard deviation in radians for a limb, or (1,) for one noise in all poses; trunk and
+            collar get a share of it.
 
     Returns:
         np.ndarray: (B, 31, 3, 3).
     """
     scale = np.array([_NOISE.get(name, 1.0) * (0.4 if name.startswith(('Low', 'Spine')) else 1.0) for name in BONES])
-    vector = rng.normal(size=(len(g), len(BONES), 3)) * sigma[:, None, None] * scale[:, None]
+    vector = rng.normal(size=(len(sigma), len(BONES), 3)) * sigma[:, None, None] * scale[:, None]
     for side in ('Left', 'Right'):
         vector[:, BONE[f'{side}Leg'], 1:] *= 0.2  # a knee is a hinge
     return to_world(to_local(g) @ axis_angle(vector))
 
 
-def add_extremities(rng, g):
-    """Head, hands and feet, of which 17 joints say little: a turned head, wrists, ankles."""
+def add_extremities(rng, g, same=False):
+    """Head, hands and feet, of which 17 joints say little: a turned head, wrists, ankles; the ``same`` in all poses or not."""
     local = to_local(g)
-    n = len(g)
+    n = 1 if same else len(g)
     for name, spread in (('Neck1', (0.08, 0.05, 0.25)), ('Head', (0.15, 0.08, 0.35))):
         local[:, BONE[name]] = local[:, BONE[name]] @ axis_angle(rng.normal(size=(n, 3)) * spread)
     for side in ('Left', 'Right'):
@@ -184,28 +186,47 @@ class PoseSource:
         self.noise = noise
         self.candidates = candidates
 
-    def sample(self, rng, heads, tails):
-        """One pose for one body.
+    def sample(self, rng, heads, tails, frames=0):
+        """One pose or one motion for one body.
 
         Args:
             rng (np.random.Generator): Source of chance.
             heads, tails (np.ndarray): (31, 3) rest bone ends of the body, metres.
+            frames (int): Length of a motion; 0 for a single pose.
 
         Returns:
-            tuple: world rotations (31, 3, 3) and a word for where the pose is from.
+            tuple: world rotations (T, 31, 3, 3), movement of the hips (T, 3) in metres, and where the pose is from.
         """
-        from .body import forward_kinematics
-
+        from_mocap = self.clips is not None and rng.random() < self.mocap_share
+        if frames:
+            return self._motion(rng, heads, tails, frames, from_mocap)
         n = self.candidates
-        if self.clips is not None and rng.random() < self.mocap_share:
-            frame_ids = self.clips.draw(rng, n)
-            g = retarget(to_body_axes(self.clips.poses[frame_ids]), heads, tails)
+        if from_mocap:
+            g = retarget(to_body_axes(self.clips.poses[self.clips.draw(rng, n)]), heads, tails)
             g = add_noise(rng, add_extremities(rng, g), rng.uniform(*self.noise, n))
-            kind = 'mocap'
         else:
-            g, kind = sample_limits(rng, heads, n), 'limits'
+            g = sample_limits(rng, heads, n)
         posed, _ = forward_kinematics(g, np.repeat(heads[None], n, 0), np.repeat(tails[None], n, 0))
-        return g[overlap(posed).argmin()], kind
+        best = g[overlap(posed).argmin()][None]
+        return best, np.zeros((1, 3)), 'mocap' if from_mocap else 'limits'
+
+    def _motion(self, rng, heads, tails, frames, from_mocap):
+        """A piece of a clip with one offset of every joint, or a smooth way between poses within limits."""
+        if from_mocap:
+            chosen = self.clips.draw_clip(rng, frames)
+            g = retarget(to_body_axes(self.clips.poses[chosen]), heads, tails)
+            state = rng.integers(2**63)
+            g = add_extremities(np.random.default_rng(state), g, same=True)
+            g = add_noise(np.random.default_rng(state + 1), g, rng.uniform(*self.noise, 1) * 0.7)
+            path = to_body_axes(self.clips.root[chosen]) / 1000
+            return g, path - path[:1], 'mocap'
+        every = 12
+        keys = to_local(sample_limits(rng, heads, frames // every + 2))
+        step = log(keys[:-1].swapaxes(-1, -2) @ keys[1:])
+        at, share = np.divmod(np.arange(frames), every)
+        share = share / every
+        share = (share * share * (3 - 2 * share))[:, None, None]
+        return to_world(keys[at] @ axis_angle(step[at] * share)), np.zeros((frames, 3)), 'limits'
 
 
 def facing(g):
