@@ -26,6 +26,11 @@ class TestStandIns:
     def test_importing_mmposeda_imports_neither_torch_nor_mmpose(self):
         run_python("import mmposeda; assert not {'torch', 'mmpose'} & set(sys.modules)")
 
+    def test_missing_mmpose_comes_with_the_way_to_install_it(self, monkeypatch):
+        monkeypatch.setattr(mmposeda.compat, 'find_spec', _hide('mmpose'))
+        with pytest.raises(ImportError, match='needs mmpose.*pip install --no-deps'):
+            mmposeda.compat.apply()
+
     def test_whole_of_mmpose_can_be_imported(self):
         for name in ('models', 'datasets', 'evaluation', 'visualization', 'apis', 'engine', 'codecs'):
             importlib.import_module(f'mmpose.{name}')

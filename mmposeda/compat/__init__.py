@@ -8,11 +8,23 @@
 Nothing here shadows a real package, and importing mmposeda imports neither torch nor MMPose.
 """
 
+from importlib.util import find_spec
+
 from . import imports, patches
 
 
 def apply() -> None:
-    """Make MMPose importable and mmengine's checkpoints loadable; may be called any number of times."""
+    """Make MMPose importable and mmengine's checkpoints loadable; may be called any number of times.
+
+    Raises:
+        ImportError: If MMPose, MMCV or MMEngine are not installed, with the commands that install them.
+    """
+    missing = [name for name in ('mmengine', 'mmcv', 'mmpose') if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f'mmposeda needs {", ".join(missing)}. In an environment without: pip install "mmposeda[lite]" && '
+            'pip install --no-deps "mmpose>=1.3" (--no-deps because one of its requirements, chumpy, does not build).'
+        )
     imports.install(patches.PATCHES)
 
 
