@@ -43,19 +43,14 @@ def _conv(inputs: int, outputs: int, relu: bool = True) -> list[nn.Module]:
     return layers + [nn.ReLU()] if relu else layers
 
 
+def _pool() -> nn.Module:
+    return nn.MaxPool2d(2, ceil_mode=True)
+
+
 def _encoder() -> nn.Sequential:
     """VGG-19 up to relu4_1: the first 31 modules, so that the published weight files load by their own keys."""
-    pool = nn.MaxPool2d(2, ceil_mode=True)
-    layers = [
-        nn.Conv2d(3, 3, 1),
-        *_conv(3, 64),
-        *_conv(64, 64),
-        pool,
-        *_conv(64, 128),
-        *_conv(128, 128),
-        pool,
-    ]
-    layers += [*_conv(128, 256), *_conv(256, 256), *_conv(256, 256), *_conv(256, 256), pool, *_conv(256, 512)]
+    layers = [nn.Conv2d(3, 3, 1), *_conv(3, 64), *_conv(64, 64), _pool(), *_conv(64, 128), *_conv(128, 128), _pool()]
+    layers += [*_conv(128, 256), *_conv(256, 256), *_conv(256, 256), *_conv(256, 256), _pool(), *_conv(256, 512)]
     return nn.Sequential(*layers)
 
 
