@@ -39,9 +39,7 @@ class AffineRange:
     def __post_init__(self) -> None:
         for name in ('rotation', 'shear', 'translation'):
             if getattr(self, name) < 0:
-                raise ValueError(
-                    f'{name} is the largest magnitude and must be >= 0, got {getattr(self, name)}'
-                )
+                raise ValueError(f'{name} is the largest magnitude and must be >= 0, got {getattr(self, name)}')
         if self.shear >= 90:
             raise ValueError(f'shear must be below 90 degrees, got {self.shear}')
         for name in ('scale', 'crop_area'):
@@ -54,9 +52,7 @@ def _uniform(n: int, low: float, high: float, like: dict) -> Tensor:
     return torch.rand(n, **like) * (high - low) + low
 
 
-def affine_matrix(
-    size: tuple[int, int], rotation: Tensor, shear: Tensor, translation: Tensor, scale: Tensor
-) -> Tensor:
+def affine_matrix(size: tuple[int, int], rotation: Tensor, shear: Tensor, translation: Tensor, scale: Tensor) -> Tensor:
     """Build ``y = t + c + scale * R(rotation) * Shear(shear) * (p - c)`` about the picture's centre c.
 
     Args:
@@ -126,9 +122,7 @@ def warp(x: Tensor, matrix: Tensor, size: tuple[int, int] | None = None, mode: s
     height, width = x.shape[-2:]
     out_width, out_height = size or (width, height)
     like = dict(device=x.device, dtype=torch.float32)
-    rows, columns = torch.meshgrid(
-        torch.arange(out_height, **like), torch.arange(out_width, **like), indexing='ij'
-    )
+    rows, columns = torch.meshgrid(torch.arange(out_height, **like), torch.arange(out_width, **like), indexing='ij')
     target = torch.stack([columns, rows, torch.ones_like(rows)], -1).view(1, -1, 3)
     # A float32 inverse is enough here: shifts of a 512-pixel picture come out to 1e-4 pixels.
     source = target @ torch.linalg.inv(matrix.float()).transpose(1, 2)
