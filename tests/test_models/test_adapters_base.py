@@ -88,6 +88,17 @@ def test_own_policy_trains_only_batch_statistics(estimator):
     assert not any(m.training for m in Teaching(estimator, teacher_bn='own').eval().teacher.modules())
 
 
+def test_own_policy_leaves_frozen_statistics_alone(estimator):
+    estimator['backbone'] = dict(type='EfficientNetLite', out_indices=(1,), frozen_stages=0)
+    estimator['head'].update(in_channels=24)
+    estimator['head']['decoder'].update(heatmap_size=(12, 8))
+    adapter = Teaching(estimator, teacher_bn='own').train()
+    for teacher, student in zip(adapter.teacher.modules(), adapter.student.modules()):
+        if isinstance(teacher, torch.nn.BatchNorm2d):
+            assert teacher.training == student.training
+    assert not adapter.teacher.backbone._bn0.training
+
+
 def test_teacher_has_no_gradient_and_no_optimiser_group(estimator):
     adapter = Teaching(estimator)
     assert not any(p.requires_grad for p in adapter.teacher.parameters())

@@ -143,10 +143,11 @@ class MeanTeacherAdapter(DomainAdapter):
         super().train(mode)
         if 'teacher' in self._modules:
             self.teacher.eval()
-            if mode and self.teacher_bn == 'own':
-                for module in self.teacher.modules():
-                    if isinstance(module, _BatchNorm):
-                        module.train()
+            if self.teacher_bn == 'own':
+                # As the student's do, so that statistics which a backbone freezes stay frozen.
+                for teacher, student in zip(self.teacher.modules(), self.student.modules()):
+                    if isinstance(teacher, _BatchNorm):
+                        teacher.train(student.training)
         return self
 
     @torch.no_grad()
