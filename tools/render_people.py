@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 CHUNK = 32
+COLORS = dict(right=(60, 60, 255), left=(255, 120, 0))
 
 
 def parse_args(argv=None):
@@ -47,6 +48,7 @@ def parse_args(argv=None):
     add('--letterbox-share', type=float, help='share of pictures with black strips')
     add('--occluder-share', type=float, help='share of pictures with something in front')
     add('--quality', type=int, default=95, help='JPEG quality of the files')
+    add('--val', type=int, default=0, help='write annotations/train.json and val.json too, with so many in val')
     add('--masks', action='store_true', help='write person masks and part maps as PNG too')
     add('--workers', type=int, default=1, help='processes')
     add('--device', default='cpu', help='cpu or cuda')
@@ -122,7 +124,7 @@ def annotation(sample):
     points[seen == 0] = 0
     view = {k: v for k, v in sample['view'].items() if isinstance(v, (float, bool))}
     return dict(
-        id=sample['index'],
+        id=sample['index'] + 1,  # COCOeval takes 0 for 'no match'
         image_id=sample['index'],
         category_id=1,
         iscrowd=0,
@@ -139,17 +141,25 @@ def annotation(sample):
 
 
 def merge(out, args, names):
-    """Join the chunks' labels to one COCO-style file."""
+    """Join the chunks' labels to COCO-style files."""
     wanted = range(args.first, args.first + args.num)
     entries = [e for f in sorted((out / 'parts_done').glob('*.json')) for e in json.loads(f.read_text())]
-    entries = [e for e in entries if e['id'] in wanted]
-    images = [dict(id=e['id'], file_name=f'{e["id"]:07d}.jpg', width=args.size, height=args.size) for e in entries]
-    category = dict(id=1, name='person', keypoints=names, skeleton=[])
-    path = out / 'annotations' / 'people.json'
-    path.parent.mkdir(exist_ok=True)
-    info = dict(description='rendered people', settings=source_kwargs(args))
-    path.write_text(json.dumps(dict(info=info, images=images, annotations=entries, categories=[category])))
-    return path
+    entries = [e for e in entries if e['image_id'] in wanted]
+    (out / 'annotations').mkdir(exist_ok=True)
+    split = len(entries) - args.val
+    files = {'people': entries}
+    if args.val:
+        files.update(train=entries[:split], val=entries[split:])
+    for name, part in files.items():
+        images = [
+            dict(id=e['image_id'], file_name=f'{e["image_id"]:07d}.jpg', width=args.size, height=args.size)
+            for e in part
+        ]
+        category = dict(id=1, name='person', keypoints=names, skeleton=[])
+        info = dict(description='rendered people', settings=source_kwargs(args))
+        label = dict(info=info, images=images, annotations=part, categories=[category])
+        (out / 'annotations' / f'{name}.json').write_text(json.dumps(label))
+    return out / 'annotations'
 
 
 def sheet(out, args, num=48, columns=12):
@@ -160,8 +170,8 @@ def sheet(out, args, num=48, columns=12):
     names = data['categories'][0]['keypoints']
     for suffix in ('', '_joints'):
         tiles = []
-        for entry in data['annotations'][:num]:
-            image = cv2.imread(str(out / 'images' / f'{entry["id"]:07d}.jpg'))
+        for entry in data['annotations'][: min(num, args.num)]:
+            image = cv2.imread(str(out / 'images' / f'{entry["image_id"]:07d}.jpg'))
             if suffix:
                 for name, (x, y, v) in zip(names, np.reshape(entry['keypoints'], (-1, 3))):
                     color = (
@@ -186,7 +196,7 @@ def main(argv=None):
     for name in ('images', 'parts_done', *(('masks', 'parts') if args.masks else ())):
         (out / name).mkdir(parents=True, exist_ok=True)
     kwargs = source_kwargs(args)
-    settings = json.dumps(dict(kwargs, quality=args.quality), sort_keys=True)
+    settings = json.dumps(dict(kwargs, quality=args.quality, masks=args.masks), sort_keys=True)
     record = out / 'settings.json'
     if record.exists() and record.read_text() != settings:
         raise SystemExit(f'{out} holds pictures of other settings ({record}); choose another --out or delete it')
@@ -216,7 +226,7 @@ def main(argv=None):
 
 def _done(out, chunk):
     path = out / 'parts_done' / f'{chunk[0]:07d}.json'
-    return path.exists() and [e['id'] for e in json.loads(path.read_text())] == chunk
+    return path.exists() and [e['image_id'] for e in json.loads(path.read_text())] == chunk
 
 
 def _progress(done, total, begin):

@@ -4,4 +4,12 @@ from .lsp import LSPDataset
 from .synthetic_body import SyntheticBodyDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
 
-__all__ = ['CombinedDataset', 'LSPDataset', 'SyntheticBodyDataset', 'UnlabeledDataset', 'UnlabeledImageDataset', 'samplers', 'transforms']
+__all__ = [
+    'CombinedDataset',
+    'LSPDataset',
+    'SyntheticBodyDataset',
+    'UnlabeledDataset',
+    'UnlabeledImageDataset',
+    'samplers',
+    'transforms',
+]

@@ -16,14 +16,15 @@ class SyntheticBodyDataset(BaseCocoStyleDataset):
     """People rendered on the fly, with exact labels; needs the extra ``synth``.
 
     The picture and labels of index i depend on ``(seed, i)`` alone, whatever the number of workers or their order. A
-    picture takes 15 to 30 ms of one core at 128 pixels; write a set to disk with ``tools/render_people.py`` where the same
-    pictures are seen often.
+    picture takes 15 to 30 ms of one core at 128 pixels; write a set to disk with ``tools/render_people.py`` where the
+    same pictures are seen often.
 
     A sample has, before the pipeline (K keypoints): ``img`` (H, W, 3) uint8 BGR; ``bbox`` (1, 4) xyxy in pixels;
-    ``keypoints`` (1, K, 2) in pixels (the centre of pixel i is i); ``keypoints_visible`` (1, K), 1 inside the picture, 0
-    outside; ``keypoints_seen`` (1, K), 2 seen, 1 hidden by the body or an object, 0 outside; ``keypoints_3d_cam`` (1, K, 3)
-    in mm in camera axes (x right, y down, z ahead); ``camera`` with focal lengths ``f`` (2,) and principal point ``c`` (2,)
-    in pixels; ``person_mask`` (H, W) uint8 0 or 255; ``part_map`` (H, W) uint8 (``synthetic.rig.PARTS``, 0 background).
+    ``keypoints`` (1, K, 2) in pixels (the centre of pixel i is i); ``keypoints_visible`` (1, K), 1 inside the
+    picture, 0 outside; ``keypoints_seen`` (1, K), 2 seen, 1 hidden by the body or an object, 0 outside;
+    ``keypoints_3d_cam`` (1, K, 3) in mm in camera axes (x right, y down, z ahead); ``camera`` with focal lengths
+    ``f`` (2,) and principal point ``c`` (2,) in pixels; ``person_mask`` (H, W) uint8 0 or 255; ``part_map`` (H, W)
+    uint8 (``synthetic.rig.PARTS``, 0 background).
 
     Args:
         length (int): Number of pictures (of an epoch). Indices beyond it do not exist.
@@ -31,7 +32,8 @@ class SyntheticBodyDataset(BaseCocoStyleDataset):
         joints (str): Joint set: ``lsp``, ``mpii`` or ``h36m``.
         seed (int): Seed of the set. Sets of different seeds share no picture.
         first (int): Index of the first picture, to take another part of a set.
-        look (str | dict): ``sport``, ``clean`` or ``shifted``, or ``dict(name=..., **changes)``; see ``synthetic.looks``.
+        look (str | dict): ``sport``, ``clean`` or ``shifted``, or ``dict(name=..., **changes)``; see
+        ``synthetic.looks``.
         poses (dict): Arguments of ``synthetic.poses.PoseSource``: motion ``files``, ``mocap_share``, ``noise``.
         backgrounds (str): Folder of background pictures; none: procedural ones alone.
         box (str): ``image``: the whole picture is the box (it is framed already); ``person``: hull of joints and mask.

@@ -48,7 +48,7 @@ def place(unit, slices, specs, head, scale):
     Args:
         unit (np.ndarray): (V, 3) from :func:`accessory_mesh`.
         slices (dict): from :func:`accessory_mesh`.
-        specs (dict): name -> (centre (3,), radii (3,)) in head units (1 = length of the head bone), from the bone's start.
+        specs (dict): name -> (centre (3,), radii (3,)), in lengths of the head bone from the bone's start.
         head (np.ndarray): (3,) start of the head bone, metres.
         scale (float): length of the head bone, metres.
 

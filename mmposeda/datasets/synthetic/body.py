@@ -28,7 +28,8 @@ def require_synth():
         import warp
     except ImportError as error:
         raise ImportError(
-            f'rendered people need the packages anny and warp-lang ({error}); install the extra: pip install mmposeda[synth]'
+            f'rendered people need the packages anny and warp-lang ({error}); install them with: '
+            'pip install mmposeda[synth]'
         ) from error
     return anny, warp
 

@@ -103,7 +103,8 @@ def place_camera(view, rotation, joints, size):
         size (int): Picture width and height, pixels.
 
     Returns:
-        tuple: translation (3,) so that ``x_camera = rotation @ x + translation``, focal length in pixels, principal point
+        tuple: translation (3,) so that ``x_camera = rotation @ x + translation``, focal length in pixels,
+        principal point
         (2,) in index pixels (the centre of pixel i is i).
     """
     middle = (joints.max(0) + joints.min(0)) / 2

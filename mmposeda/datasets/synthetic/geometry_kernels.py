@@ -216,7 +216,7 @@ def first_hits(
     hit_face: wp.array2d(dtype=wp.int32),
     hit_depth: wp.array2d(dtype=wp.float32),
 ):
-    """The first surface that the ray from the camera to each target meets; face -1 where none, even beyond the target."""
+    """The first surface that the ray from the camera through each target meets; face -1 for none."""
     i, k = wp.tid()
     d = targets[i, k] / targets[i, k][2]
     best = float(1.0e9)

@@ -78,8 +78,8 @@ def _shifted():
     )  # fmt: skip
 
 
-#: ``sport``: varied, for training towards real photos; ``clean``: bright and simple, a demo's source; ``shifted``: dark,
-#: blurred, compressed, textured, other cameras, a demo's target.
+#: ``sport``: varied, for training towards real photos; ``clean``: bright and simple, a demo's source; ``shifted``:
+#: dark, blurred, compressed, textured, other cameras, a demo's target.
 LOOKS = {'sport': _sport, 'clean': _clean, 'shifted': _shifted}
 
 

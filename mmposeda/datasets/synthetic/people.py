@@ -23,8 +23,8 @@ _STREAMS = ('person', 'pose', 'view', 'light', 'scene', 'photo')
 class RenderedPeople:
     """Samples and draws people.
 
-    Every picture has separate random streams for person, pose, view, light, scene and photo faults, so that changing the
-    distribution of views leaves the people, clothes and backgrounds of a seed as they were.
+    Every picture has separate random streams for person, pose, view, light, scene and photo faults, so that changing
+    the distribution of views leaves the people, clothes and backgrounds of a seed as they were.
 
     Args:
         size (int): Side of the square pictures, pixels.
@@ -33,8 +33,8 @@ class RenderedPeople:
         look (str | dict): Name of a look, or ``dict(name=..., **changes)`` for ``looks.build_look``.
         poses (dict): Arguments of :class:`PoseSource`.
         backgrounds (str): Folder of background pictures; ``None``: procedural ones alone.
-        sequence (int): Frames of a clip: pictures ``c * sequence`` to ``(c + 1) * sequence - 1`` show one person, scene and
-            camera over time. 0: every picture is its own.
+        sequence (int): Frames of a clip: pictures ``c * sequence`` to ``(c + 1) * sequence - 1`` show one person, scene
+            and camera over time. 0: every picture is its own.
         device (str): Warp device.
 
     Raises:

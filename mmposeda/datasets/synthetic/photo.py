@@ -1,4 +1,4 @@
-"""What a camera does to a scene: exposure, colour cast, blur, grain, JPEG, black borders. Pictures are RGB floats [0, 1]."""
+"""What a camera does to a scene: exposure, colour cast, blur, grain, JPEG, black borders. Pictures: RGB in [0, 1]."""
 
 from __future__ import annotations
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..mocap import load_mocap
 from .body import forward_kinematics
-from .mocap import load_mocap
 from .retarget import retarget, to_body_axes, to_local, to_world
 from .rig import BONE, BONES
 from .rotations import apply, arc, axis_angle, log
 
-#: Degrees: bone -> (axis, low, neutral, high), applied in this order about body axes carried with the parent. Signs are for
-#: the left side and the trunk; the right side mirrors y and z. Around x a positive angle swings a hanging limb back
-#: (extension) and bends the trunk forward. Ranges after usual goniometry tables (Norkin and White), widened for athletes.
+#: Degrees: bone -> (axis, low, neutral, high), applied in this order about body axes carried with the parent. Signs are
+#: for the left side and the trunk; the right side mirrors y and z. Around x a positive angle swings a hanging limb back
+#: (extension) and bends the trunk forward. Ranges after usual goniometry tables (Norkin and White), widened for
+#: athletes.
 _TRUNK = {
     'LowerBack': (('x', -15, 3, 25), ('y', -12, 0, 12), ('z', -12, 0, 12)),
     'Spine': (('x', -20, 3, 28), ('y', -14, 0, 14), ('z', -16, 0, 16)),
@@ -136,7 +137,7 @@ def add_noise(rng, g, sigma):
 
 
 def add_extremities(rng, g, same=False):
-    """Head, hands and feet, of which 17 joints say little: a turned head, wrists, ankles; the ``same`` in all poses or not."""
+    """Head, hands and feet, of which 17 joints say little: a turned head, wrists, ankles; ``same`` in all poses."""
     local = to_local(g)
     n = 1 if same else len(g)
     for name, spread in (('Neck1', (0.08, 0.05, 0.25)), ('Head', (0.15, 0.08, 0.35))):

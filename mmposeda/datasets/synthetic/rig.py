@@ -10,8 +10,9 @@ import numpy as np
 # fmt: off
 BONES = (
     'Hips', 'LHipJoint', 'LeftUpLeg', 'LeftLeg', 'LeftFoot', 'LeftToeBase', 'LowerBack', 'Spine', 'Spine1',
-    'LeftShoulder', 'LeftArm', 'LeftForeArm', 'LeftHand', 'LThumb', 'LeftFingerBase', 'LeftHandFinger1', 'Neck', 'Neck1',
-    'Head', 'RightShoulder', 'RightArm', 'RightForeArm', 'RightHand', 'RThumb', 'RightFingerBase', 'RightHandFinger1',
+    'LeftShoulder', 'LeftArm', 'LeftForeArm', 'LeftHand', 'LThumb', 'LeftFingerBase', 'LeftHandFinger1', 'Neck',
+    'Neck1', 'Head',
+    'RightShoulder', 'RightArm', 'RightForeArm', 'RightHand', 'RThumb', 'RightFingerBase', 'RightHandFinger1',
     'RHipJoint', 'RightUpLeg', 'RightLeg', 'RightFoot', 'RightToeBase',
 )
 # fmt: on
@@ -84,9 +85,9 @@ def _both(name, terms, parts):
 
 #: joint name -> (weights of bone ends that sum to 1, parts that may cover the joint without hiding it). ``Bone`` is the
 #: head of a bone, ``Bone.tail`` its end. What each means on the body:
-#: shoulder: centre of the humeral head; elbow: middle of the epicondyles; wrist: middle of the wrist; hip: centre of the
-#: femoral head, behind the crease where the thigh bends; knee, ankle: joint centres; neck: base of the neck, between the
-#: inner ends of the collar bones and the middle of the neck; head_top: the vertex of the head.
+#: shoulder: centre of the humeral head; elbow: middle of the epicondyles; wrist: middle of the wrist; hip: centre of
+#: the femoral head, behind the crease where the thigh bends; knee, ankle: joint centres; neck: base of the neck,
+#: between the inner ends of the collar bones and the middle of the neck; head_top: the vertex of the head.
 JOINTS = {
     **_both('shoulder', {'LeftArm': 1.0}, ('left_upper_arm', 'torso')),
     **_both('elbow', {'LeftForeArm': 1.0}, ('left_upper_arm', 'left_forearm')),
@@ -119,8 +120,8 @@ JOINT_SETS = {
         'head_top right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist'
     ),
     'h36m': _set(
-        'root right_hip right_knee right_foot=right_ankle left_hip left_knee left_foot=left_ankle spine thorax neck_base '
-        'head=head_top left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist'
+        'root right_hip right_knee right_foot=right_ankle left_hip left_knee left_foot=left_ankle spine thorax '
+        'neck_base head=head_top left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist'
     ),
 }
 
