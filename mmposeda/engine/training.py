@@ -30,7 +30,7 @@ from .stages import StageError, find_references, resolve_references, stage_confi
 MARKER = 'finished.json'
 
 # where a run is and what it shows, not what it computes: these may differ between the parts of a run
-_UNTRACKED = {
+UNTRACKED = {
     'auto_resume',
     'env_cfg',
     'experiment_name',
@@ -180,7 +180,7 @@ def _digests(cfg: Config) -> dict[str, str]:
     return {
         key: hashlib.sha256(repr(value).encode()).hexdigest()[:12]
         for key, value in sorted(cfg._cfg_dict.to_dict().items())
-        if key not in _UNTRACKED
+        if key not in UNTRACKED
     }
 
 
