@@ -9,12 +9,13 @@ import numpy as np
 
 from .appearance import sample_person
 from .backgrounds import from_folder, list_images, occluder, procedural
-from .body import PHENOTYPES
+from .body import PHENOTYPES, require_synth
 from .camera import place_camera, view_rotation
 from .looks import build_look, sample_light
 from .photo import letterbox
 from .poses import PoseSource
 from .renderer import PeopleRenderer
+from .rig import joint_table
 
 _OTHERS = 1 << 40  # numbers of the people in the background lie beyond all pictures
 _STREAMS = ('person', 'pose', 'view', 'light', 'scene', 'photo')
@@ -54,8 +55,17 @@ class RenderedPeople:
         self.backgrounds = str(backgrounds) if backgrounds else None
         if self.backgrounds:
             list_images(self.backgrounds)
-        self.renderer = PeopleRenderer(joints, device)
-        self.joint_names = self.renderer.joint_names
+        self.joint_names, self.device = joint_table(joints)[0], device
+        require_synth()
+
+    @cached_property
+    def renderer(self):
+        """Built when first needed, in every process for itself."""
+        return PeopleRenderer(self.joints, self.device)
+
+    def __getstate__(self):
+        state = {k: v for k, v in self.__dict__.items() if k not in ('renderer', '_others')}
+        return dict(state, _scenes={})
 
     def streams(self, number):
         """The random streams of one picture (of one clip, in sequences), by name."""

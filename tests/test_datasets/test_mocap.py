@@ -1,0 +1,64 @@
+"""Motion files against the packs made from them by other code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmposeda.datasets.mocap import JOINT_NAMES, load_mocap, read_acclaim, read_bvh, read_pack
+
+
+def pack_clip(folder, name):
+    """Joints (F, 17, 3) of one clip of the CMU pack, capture world, mm, 30 frames a second."""
+    with np.load(folder / 'cmu_h36m17_30fps.npz') as data:
+        k = [str(c) for c in data['clip_id']].index(name)
+        part = slice(data['clip_start'][k], data['clip_start'][k] + data['clip_len'][k])
+        return data['poses'][part] + data['root'][part, None]
+
+
+@pytest.mark.parametrize('name', ['02_01', '05_06', '131_03'])
+def test_bvh_agrees_with_the_pack(shared_data, name):
+    pytest.importorskip('pybvh', reason='reading BVH needs the extra synth (pybvh)')
+    folder = shared_data / 'cmu_mocap'
+    joints, fps = read_bvh(folder / 'raw' / f'{name}.bvh')
+    assert round(fps) == 120
+    theirs = pack_clip(folder, name)
+    error = np.linalg.norm(joints[::4][: len(theirs)] - theirs, axis=-1).max(0)
+    exact = [k for k, j in enumerate(JOINT_NAMES) if not (j == 'head' and name == '05_06')]
+    assert error[exact].max() < 0.1  # mm
+    assert error.max() < 5  # the file without a head end
+
+
+def test_acclaim_agrees_with_known_measures(shared_data):
+    raw = shared_data / 'cmu_mocap' / 'raw'
+    joints, fps = read_acclaim(raw / '01.asf', raw / '01_01_first600.amc')
+    assert joints.shape == (600, 17, 3) and fps == 120
+    at = {n: joints[0, k] for k, n in enumerate(JOINT_NAMES)}
+    assert abs(np.linalg.norm(at['thorax'] - at['root']) - 451) < 1
+    assert abs(np.linalg.norm(at['left_shoulder'] - at['right_shoulder']) - 367) < 1
+    shin = np.linalg.norm(joints[:, JOINT_NAMES.index('left_knee')] - joints[:, JOINT_NAMES.index('left_foot')], axis=1)
+    assert np.ptp(shin) < 0.01
+
+
+def test_packs_and_files_come_together(shared_data):
+    folder = shared_data / 'cmu_mocap'
+    pack = read_pack(folder / 'deepmimic_h36m17_30fps.npz')
+    pair = (folder / 'raw' / '01.asf', folder / 'raw' / '01_01_first600.amc')
+    both = load_mocap([folder / 'deepmimic_h36m17_30fps.npz', pair])
+    assert len(both.poses) == len(pack.poses) + 150 and len(both.starts) == len(pack.starts) + 1
+    rng = np.random.default_rng(0)
+    chosen = both.draw(rng, 500)
+    assert chosen.max() < len(both.poses)
+    clip = both.draw_clip(rng, 40)
+    assert len(clip) == 40 and np.abs(np.diff(clip)).max() == 1
+
+
+def test_bad_motion_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='gone.bvh'):
+        load_mocap([tmp_path / 'gone.bvh'])
+    (tmp_path / 'a.csv').write_text('1')
+    with pytest.raises(ValueError, match='npz packs'):
+        load_mocap([tmp_path / 'a.csv'])
+    np.savez(tmp_path / 'b.npz', poses=np.zeros((2, 17, 3)))
+    with pytest.raises(ValueError, match='not a motion pack.*clip_len'):
+        load_mocap([tmp_path / 'b.npz'])

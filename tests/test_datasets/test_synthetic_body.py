@@ -1,0 +1,112 @@
+"""The on-the-fly data set, and the tool's files in MMPose's own loader."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('anny', reason='rendered people need the extra synth (anny)')
+pytest.importorskip('warp', reason='rendered people need the extra synth (warp-lang)')
+
+from mmposeda.registry import DATASETS  # noqa: E402
+
+CFG = dict(type='SyntheticBodyDataset', length=6, size=64, seed=4, look='clean')
+
+
+def test_samples_run_through_mmposes_pipeline(top_down_pipeline):
+    codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
+    data = DATASETS.build(dict(CFG, pipeline=top_down_pipeline(codec=codec)))
+    packed = data[2]
+    assert packed['inputs'].shape == (3, 64, 64)
+    assert packed['data_samples'].gt_fields.heatmaps.shape == (14, 16, 16)
+    info = data.get_data_info(2)
+    assert info['keypoints'].shape == (1, 14, 2) and info['keypoints_visible'].shape == (1, 14)
+    assert info['keypoints_3d_cam'].shape == (1, 14, 3)
+    np.testing.assert_array_equal(info['bbox'], [[0, 0, 64, 64]])
+
+
+def test_workers_do_not_change_the_pictures():
+    from torch.utils.data import DataLoader
+
+    data = DATASETS.build(dict(CFG, pipeline=[], first=3))
+    alone = [data[i] for i in range(len(data))]
+    loader = DataLoader(data, batch_size=2, num_workers=2, collate_fn=arrays)
+    shared = [s for batch in loader for s in batch]
+    shared += arrays(pickle.loads(pickle.dumps(data))[i] for i in range(2))  # as a spawned worker has it
+    assert [s['id'] for s in shared] == [4, 5, 6, 7, 8, 9, 4, 5]
+    for a, b in zip([*alone, *alone[:2]], shared):
+        np.testing.assert_array_equal(a['img'], b['img'])
+        np.testing.assert_array_equal(a['keypoints'], b['keypoints'])
+
+
+def arrays(batch):
+    return [{k: s[k] for k in ('id', 'img', 'keypoints')} for s in batch]
+
+
+def test_bad_configs_fail_when_built():
+    for change, message in (
+        (dict(length=0), 'length'),
+        (dict(box='hull'), 'box'),
+        (dict(joints='coco'), 'unknown joint set'),
+        (dict(metainfo=dict(from_file='configs/_base_/datasets/coco.py')), '14 joints'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DATASETS.build(dict(CFG, **change))
+
+
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
+    """Eight pictures written by the tool."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
+    import render_people
+
+    out = tmp_path_factory.mktemp('people')
+    args = ['--out', str(out), '--num', '8', '--val', '2', '--size', '64', '--look', 'clean', '--masks', '--sheet']
+    render_people.main(args)
+    return out, args, render_people
+
+
+def test_written_files_read_in_mmposes_own_loader(written):
+    from mmpose.registry import DATASETS as MMPOSE
+
+    from mmposeda.structures.skeleton import metainfo_path
+
+    out, _, _ = written
+    data = MMPOSE.build(
+        dict(
+            type='BaseCocoStyleDataset',
+            data_root=str(out),
+            ann_file='annotations/people.json',
+            data_prefix=dict(img='images/'),
+            metainfo=dict(from_file=metainfo_path('lsp')),
+            pipeline=[dict(type='LoadImage')],
+        )
+    )
+    assert len(data) == 8
+    raw = json.loads((out / 'annotations' / 'people.json').read_text())['annotations']
+    for i, entry in enumerate(raw):
+        sample = data[i]
+        assert sample['img'].shape == (64, 64, 3)
+        v = np.reshape(entry['keypoints'], (14, 3))[:, 2]
+        assert set(v) <= {0, 1, 2} and entry['num_keypoints'] == (v > 0).sum()
+        np.testing.assert_array_equal(sample['keypoints_visible'][0], v > 0)
+        flat = np.array(entry['joints_3d'])
+        flat = flat[:, :2] / flat[:, 2:] * entry['camera']['f'] + entry['camera']['c']
+        np.testing.assert_allclose(flat[v > 0], sample['keypoints'][0][v > 0], atol=0.01)
+    assert len(json.loads((out / 'annotations' / 'val.json').read_text())['images']) == 2
+    assert (out / 'sheet_joints.png').exists() and len(list((out / 'masks').iterdir())) == 8
+
+
+def test_a_stopped_run_goes_on(written, capsys):
+    out, args, tool = written
+    before = {p: p.stat().st_mtime_ns for p in (out / 'images').iterdir()}
+    tool.main(args)
+    assert '8 of 8 pictures are there' in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in (out / 'images').iterdir()} == before
+    with pytest.raises(SystemExit, match='other settings'):
+        tool.main([*args, '--seed', '9'])
