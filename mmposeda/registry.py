@@ -11,7 +11,9 @@ from mmpose import registry as mmpose
 
 
 def _child(parent: Registry, *locations: str) -> Registry:
-    return Registry(parent.name, parent=parent, scope='mmposeda', locations=list(locations))
+    # MMEngine goes on to the parent at a look-up, but without filling it: so the parent's locations are ours too.
+    locations = [*parent._locations, *locations]
+    return Registry(parent.name, parent=parent, scope='mmposeda', locations=locations)
 
 
 DATASETS = _child(mmpose.DATASETS, 'mmposeda.datasets')

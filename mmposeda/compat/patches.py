@@ -49,20 +49,6 @@ def _history_method(owner, name: str):
     return getattr(HistoryBuffer, name)
 
 
-def _fill_parent_registries(module: ModuleType) -> None:
-    """A look-up goes on in the parent registries, but mmengine forgets to fill those first (their ``locations``)."""
-    registry = module.Registry
-    import_own = registry.import_from_location
-
-    @functools.wraps(import_own)
-    def import_from_location(self):
-        import_own(self)
-        if self.parent is not None:
-            self.parent.import_from_location()
-
-    registry.import_from_location = import_from_location
-
-
 def _survive_broken_torchvision(module: ModuleType) -> None:
     """``collect_env`` expects a torchvision that is there to be importable; one built for another torch is not."""
     collect_env = module.collect_env
@@ -125,7 +111,6 @@ def _accept_one_element_radius(module: ModuleType) -> None:
 
 
 PATCHES = {
-    'mmengine.registry.registry': _fill_parent_registries,
     'mmengine.runner.checkpoint': allow_checkpoint_types,
     'mmengine.runner.runner': _survive_broken_torchvision,
     'mmengine.utils.package_utils': _do_without_pkg_resources,
