@@ -5,6 +5,7 @@ import torch
 
 from mmposeda.models.networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
 from mmposeda.models.networks.adain import _encoder, adain, gram, mean_std
+from mmposeda.models.networks.statistics_style import _roots
 from mmposeda.models.views import ViewGenerator
 
 MEAN, STD = torch.full((1, 3, 1, 1), 120.0), torch.full((1, 3, 1, 1), 60.0)
@@ -155,3 +156,14 @@ def test_jitter_stays_in_range_and_grey_pictures_stay_grey():
     out = views._jitter(torch.rand(8, 1, 8, 8).expand(-1, 3, -1, -1))
     assert out.min() >= 0 and out.max() <= 1
     torch.testing.assert_close(out[:, 0], out[:, 1], atol=1e-5, rtol=0)
+
+
+def test_matrix_roots_equal_the_eigenvalue_form():
+    torch.manual_seed(0)
+    factors = torch.randn(20, 3, 3, dtype=torch.float64)
+    matrices = factors @ factors.transpose(1, 2) + 1e-3 * torch.eye(3, dtype=torch.float64)
+    root, inverse = _roots(matrices)
+    values, vectors = torch.linalg.eigh(matrices)
+    wanted = vectors * values.sqrt()[:, None] @ vectors.transpose(1, 2)
+    torch.testing.assert_close(root, wanted, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(inverse @ wanted, torch.eye(3, dtype=torch.float64).expand(20, 3, 3), atol=2e-2, rtol=0)

@@ -8,6 +8,7 @@ from mmposeda.structures.warp import (
     AffineRange,
     affine_matrix,
     inside,
+    invert,
     rescale,
     sample_affine,
     sample_crop,
@@ -36,6 +37,11 @@ def test_identity_and_whole_pixel_shifts_are_exact():
 def test_quarter_turns_go_counter_clockwise_and_are_exact(turn, turns):
     x = torch.rand(1, 2, 16, 16)
     torch.testing.assert_close(warp(x, matrix((16, 16), turn=turn)), torch.rot90(x, turns, (2, 3)), atol=1e-4, rtol=0)
+
+
+def test_closed_inverse_equals_the_solver():
+    matrices = sample_affine(50, (256, 192), BODY) @ sample_crop(50, (256, 192), AffineRange(crop_area=(0.5, 1.0)))
+    torch.testing.assert_close(invert(matrices), torch.linalg.inv(matrices), atol=2e-4, rtol=1e-4)
 
 
 def test_points_follow_a_painted_pixel():

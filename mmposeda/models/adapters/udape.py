@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmposeda.registry import MODELS
 from mmposeda.structures.heatmap import gaussian_heatmaps, heatmap_argmax
-from mmposeda.structures.warp import inside, rescale, transform_points, warp
+from mmposeda.structures.warp import inside, invert, rescale, transform_points, warp
 
 from ..heatmap_estimator import heatmap_layout, predict_heatmaps
 from ..pseudo_labels import SCOPES, occlude_joint, select_confident
@@ -149,7 +149,7 @@ class UDAPE(MeanTeacherAdapter):
         for image, matrix in zip(views.teacher, views.teacher_matrices):
             image = self.paint(image, source, 1.0) if in_source_style else image
             heatmaps = predict_heatmaps(self.teacher, image)
-            total = total + warp(heatmaps.float(), torch.linalg.inv(self._to_heatmap(matrix)))
+            total = total + warp(heatmaps.float(), invert(self._to_heatmap(matrix)))
         points, confidence = heatmap_argmax(total / len(views.teacher))
         return PseudoLabels(points, confidence, gaussian_heatmaps(points, self.layout.size, self.layout.sigma))
 
@@ -169,7 +169,7 @@ class UDAPE(MeanTeacherAdapter):
         not cover are left out, where the reference compares padding with labels.
         """
         to_view = self._to_heatmap(matrix)
-        heatmaps = warp(predict_heatmaps(self.student, images).float(), torch.linalg.inv(to_view))
+        heatmaps = warp(predict_heatmaps(self.student, images).float(), invert(to_view))
         keep = select_confident(pseudo.confidence, self.mask_ratio, self.mask_scope)
         covered = self._covered(to_view)
         error = (heatmaps - pseudo.heatmaps) ** 2 * (keep[..., None, None] & covered)

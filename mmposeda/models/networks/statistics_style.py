@@ -20,17 +20,32 @@ def _pyramid(x: Tensor, levels: int) -> list[Tensor]:
     return [*bands, x]
 
 
+def _roots(matrix: Tensor, iterations: int = 18) -> tuple[Tensor, Tensor]:
+    """Square root and inverse square root of positive matrices (B, 3, 3), by coupled Newton-Schulz steps.
+
+    An eigenvalue solver would wait for the device at every step of the training.
+    """
+    size = matrix.diagonal(dim1=1, dim2=2).sum(-1)[:, None, None]
+    eye = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    root, inverse = matrix / size, eye.expand_as(matrix)
+    for _ in range(iterations):
+        turn = 1.5 * eye - 0.5 * inverse @ root
+        root, inverse = root @ turn, turn @ inverse
+    return root * size.sqrt(), inverse / size.sqrt()
+
+
 def _colour_transport(content: Tensor, style: Tensor, eps: float) -> Tensor:
     """Linear map that gives colours (B, 3, N) the covariance of others: the optimal transport between Gaussians."""
+    eye = torch.eye(3, dtype=content.dtype, device=content.device)
 
-    def root(matrix: Tensor, power: float) -> Tensor:
-        values, vectors = torch.linalg.eigh(matrix)
-        return vectors * values.clamp_min(eps).pow(power)[:, None, :] @ vectors.transpose(1, 2)
+    def covariance(x: Tensor) -> Tensor:
+        matrix = x @ x.transpose(1, 2) / x.shape[-1]
+        # A floor relative to the spread keeps grey pictures invertible and the iteration short.
+        floor = eps * (1 + matrix.diagonal(dim1=1, dim2=2).sum(-1))
+        return matrix + floor[:, None, None] * eye
 
-    covariance_c = content @ content.transpose(1, 2) / content.shape[-1]
-    covariance_s = style @ style.transpose(1, 2) / style.shape[-1]
-    half, inverse = root(covariance_c, 0.5), root(covariance_c, -0.5)
-    return inverse @ root(half @ covariance_s @ half, 0.5) @ inverse
+    half, inverse = _roots(covariance(content))
+    return inverse @ _roots(half @ covariance(style) @ half)[0] @ inverse
 
 
 @MODELS.register_module()
@@ -45,7 +60,7 @@ class StatisticsStyleTransfer(BaseModule):
     Args:
         levels (int): Bands above the low-pass rest.
         max_gain (float): Bound on the contrast gain of a band, so that JPEG noise of flat pictures is not blown up.
-        eps (float): Variance floor, on the normalised pictures' scale.
+        eps (float): Variance floor, on the normalised pictures' scale and relative to the colours' spread.
     """
 
     def __init__(self, levels: int = 3, max_gain: float = 4.0, eps: float = 1e-4) -> None:
