@@ -40,6 +40,9 @@ def _affine(img, angle, translate, scale, shear):
     return F.grid_sample(img[None], grid, mode='nearest', align_corners=False)[0]
 
 
+_SUBMODULES = ('datasets', 'models', 'transforms', 'functional', 'utils', 'resnet', 'keypoint_detection')
+
+
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives any module of some packages, with any name in it.
 
@@ -58,8 +61,8 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module):
         def anything(name):
-            if name in ('datasets', 'models', 'transforms', 'functional', 'utils', 'resnet', 'keypoint_detection') or name.startswith('__'):
-                raise AttributeError(name)  # a module: the import system finds it
+            if name in _SUBMODULES or name.startswith('__'):
+                raise AttributeError(name)  # the import system finds it
             return type(name, (nn.Module,), {})
 
         module.__getattr__ = anything
