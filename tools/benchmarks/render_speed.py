@@ -1,6 +1,6 @@
 """Pictures a second of rendered people, once warm.
 
-Every process renders on its own, as data-loader workers do. The goals on two cores are 60 a second at 128 pixels and 25 at
+Every process renders on its own, as data-loader workers do. Goals on two cores: 60 a second at 128 pixels and 25 at
 256. Besides pictures a second of wall time, the processor time of a picture is printed, which other work on the machine
 does not change much.
 
