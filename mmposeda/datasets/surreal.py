@@ -1,0 +1,127 @@
+"""SURREAL in the re-packed form of the published adaptation tasks."""
+
+from __future__ import annotations
+
+import os.path as osp
+import random
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import force_full_init
+from mmengine.fileio import load
+from mmpose.datasets.datasets import BaseCocoStyleDataset
+
+from mmposeda.registry import DATASETS
+from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
+
+from .images import image_size, naming_sample
+
+RUNS = (0, 1, 2)
+HOW_TO_GET = (
+    'SURREAL is free for research after registration at https://www.di.ens.fr/willow/research/surreal/data/. This '
+    'class reads the re-packed crops of the Transfer-Learning-Library (tllib, keypoint detection, data set SURREAL): '
+    'unpack them so that data_root holds train/run0.json and train/run0/, and so on for run1, run2, val and test.'
+)
+
+
+@DATASETS.register_module()
+class SURREALDataset(BaseCocoStyleDataset):
+    """Rendered people of SURREAL, cropped to 1.5 times the person's box, with MPII's 16 joints.
+
+    Layout: ``data_root/{train,val,test}/run{0,1,2}.json``, lists of ``name``, ``keypoint2d`` (24, 2) in pixels of the
+    crop, ``keypoint3d`` (24, 3) in metres and camera axes, ``intrinsic_matrix`` (3, 3); pictures in the folder
+    ``run{0,1,2}/`` beside each. All joints count as visible, as in the published tasks. The box is the whole picture.
+
+    Args:
+        split (str): ``train``, ``val`` or ``test``, whole folders; ``reference`` is what the published tasks train on,
+            the train folder shuffled with seed 42 less the first ``min(20 %, 3200)``; ``reference_test`` is these first
+            of the test folder, shuffled likewise.
+        shoulder (str): ``collar`` takes SMPL's collars for the shoulders, as the published numbers do; ``shoulder``
+            takes its shoulder joints, the better label. See the meta files ``surreal`` and ``surreal_shoulder``.
+        metainfo (dict, optional): another joint set to give (LSP's 14, or SURREAL's own 24); joints are mapped by name.
+        kwargs: of MMPose's ``BaseCocoStyleDataset``.
+
+    Raises:
+        FileNotFoundError: an annotation file or the first picture is missing; says where the data is had.
+        ValueError: unknown split or shoulder, an entry without 24 joints, or no joint in common with ``metainfo``.
+    """
+
+    METAINFO: dict = dict(from_file=str(METAINFO_DIR / 'mpii.py'))
+
+    def __init__(self, split: str = 'reference', shoulder: str = 'collar', **kwargs):
+        for name, value, choices in (
+            ('split', split, ('train', 'val', 'test', 'reference', 'reference_test')),
+            ('shoulder', shoulder, ('collar', 'shoulder')),
+        ):
+            if value not in choices:
+                raise ValueError(f'SURREALDataset got {name}={value!r}, expected one of {", ".join(choices)}')
+        self.split, self.shoulder = split, shoulder
+        super().__init__(**{'data_prefix': dict(img=''), **kwargs})
+
+    def load_data_list(self) -> list[dict]:
+        """Entries of the three runs, one person each."""
+        folder = {'reference': 'train', 'reference_test': 'test'}.get(self.split, self.split)
+        root = osp.join(self.data_prefix['img'], folder)
+        native = Skeleton.from_metainfo('surreal' if self.shoulder == 'collar' else 'surreal_shoulder')
+        self._joint_map = native.map_to(Skeleton.from_metainfo(self._metainfo))
+        entries = []
+        for run in RUNS:
+            path = osp.join(root, f'run{run}.json')
+            if not osp.isfile(path):
+                raise FileNotFoundError(f'annotation file {path} does not exist. {HOW_TO_GET}')
+            entries += [(f'run{run}/{entry["name"]}', entry) for entry in load(path)]
+        if self.split.startswith('reference'):
+            random.Random(42).shuffle(entries)
+            held_out = min(int(len(entries) * 0.2), 3200)
+            entries = entries[held_out:] if self.split == 'reference' else entries[:held_out]
+        if not entries:
+            raise ValueError(f'no person in {root} for split={self.split!r}')
+        first = osp.join(root, entries[0][0])
+        if not osp.isfile(first):
+            raise FileNotFoundError(f'picture {first} does not exist. {HOW_TO_GET}')
+        return [self._info(i, osp.join(root, name), entry) for i, (name, entry) in enumerate(entries)]
+
+    def _info(self, number: int, path: str, entry: dict) -> dict:
+        points = np.array(entry['keypoint2d'], np.float32)
+        if points.shape != (24, 2):
+            raise ValueError(f'{path} has keypoint2d of shape {points.shape}, but SURREAL has 24 joints, (24, 2)')
+        visible = np.ones((1, 24), bool)
+        keypoints, visible = self._joint_map.apply(points[None], visible)
+        in_camera = self._joint_map.apply(1000 * np.array(entry['keypoint3d'], np.float32)[None])
+        return dict(
+            img_id=number,
+            img_path=path,
+            bbox_score=np.ones(1, np.float32),
+            keypoints=keypoints.astype(np.float32),
+            keypoints_visible=visible.astype(np.float32),
+            keypoints_3d_cam=in_camera.astype(np.float32),  # (1, K, 3) mm
+            intrinsic_matrix=np.array(entry['intrinsic_matrix'], np.float32),
+            num_keypoints=int(visible.sum()),
+            iscrowd=0,
+            id=number,
+            category_id=np.array(1),
+        )
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Data info with the whole picture as box; its size is read here, as there are very many pictures."""
+        info = super().get_data_info(idx)
+        try:
+            width, height = image_size(info['img_path'])
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{error}. {HOW_TO_GET}') from None
+        info['bbox'] = np.array([[0, 0, width, height]], np.float32)
+        info['area'] = np.array(width * height, np.float32)
+        return info
+
+    @force_full_init
+    def prepare_data(self, idx: int) -> Any:
+        """Sample ``idx`` through the pipeline.
+
+        Raises:
+            SampleError: the picture is unreadable, or a transform failed; names the file.
+        """
+        info = self.get_data_info(idx)
+        info['dataset'] = self  # MMPose's mixing transforms take further samples from it
+        with naming_sample(self, idx, info['img_path']):
+            return self.pipeline(info)
