@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 
 import mmposeda  # noqa: F401  (makes MMPose importable)
 from mmposeda.engine.export import export_plain
+from mmposeda.engine.stages import StageError, stage_config, stage_names
 
 _CHECK = """
 import sys
@@ -24,20 +25,26 @@ print('MMPose finds', result.keypoints.shape[1], 'joints, mean score %.3f' % res
 """
 
 
-def parse_args():
+def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of the adapter')
     parser.add_argument('checkpoint', help='checkpoint of the adapter')
     parser.add_argument('--out', required=True, help='folder for model.py and model.pth')
+    parser.add_argument('--stage', metavar='NAME', help='stage that wrote the checkpoint (default: the last)')
     parser.add_argument('--check', metavar='IMAGE', help="run MMPose's inference_topdown on this picture afterwards")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main():
+def main(argv=None):
     """Export, and check if asked to."""
-    args = parse_args()
+    args = parse_args(argv)
     config = Config.fromfile(args.config)
+    try:
+        # a stage's model may predict with other weights than the whole config's
+        config = stage_config(config, args.stage or stage_names(config)[-1])
+    except StageError as error:
+        raise SystemExit(f'{args.config}: {error}') from error
     init_default_scope(config.get('default_scope', 'mmposeda'))
     paths = [str(path) for path in export_plain(config, args.checkpoint, args.out)]
     print('Wrote', *paths)
