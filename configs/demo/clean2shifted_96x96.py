@@ -1,6 +1,10 @@
 # Rendered people of a clean look to rendered people of a rough one, in minutes on two CPU cores. tools/demo.py renders
 # the data (`renders`), runs the stages and shows what came of them; settings were chosen on other seeds than these.
-_base_ = ['../_base_/default_runtime.py', '../_base_/models/td-hm_effnetlite0_lsp_128x128.py']
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/models/td-hm_effnetlite0_lsp_128x128.py',
+    '../_base_/methods/udape.py',
+]
 work_dir = 'work_dirs/demo'
 data_root = 'work_dirs/demo/data/'
 
@@ -108,14 +112,8 @@ stages = [
         name='udape',
         load_from='{pretrain}',
         train_dataloader=adapt_dataloader,
-        model=dict(
-            type='UDAPE',
-            keep_rate=0.99,
-            style=dict(type='StatisticsStyleTransfer'),
-            occlusion_threshold=0.5,
-            view=dict(rotation=30, shear=10, scale=(0.75, 1.25), crop_area=(0.8, 1.0)),
-        ),
-        custom_hooks=[dict(type='ChannelsLastHook'), dict(type='MeanTeacherHook')],
+        model=dict(occlusion_threshold=0.5, **_base_.udape),
+        custom_hooks=[dict(type='ChannelsLastHook'), *_base_.udape_hooks],
         **schedule(200, 3e-4, 20),
     ),
 ]

@@ -3,6 +3,7 @@ import re
 
 import cv2
 import pytest
+import torch
 
 MINIATURE = """
 _base_ = ['{root}/configs/demo/clean2shifted_96x96.py']
@@ -18,7 +19,10 @@ stages = _base_.stages
 for stage in stages:
     stage.update(train_cfg=dict(type='IterBasedTrainLoop', max_iters=1, val_interval=1), param_scheduler=None)
 stages[2].train_dataloader.update(
-    batch_size=4, num_workers=0, persistent_workers=False, sampler=dict(_delete_=True, type='DomainSampler', quotas=[2, 2])
+    batch_size=4,
+    num_workers=0,
+    persistent_workers=False,
+    sampler=dict(_delete_=True, type='DomainSampler', quotas=[2, 2]),
 )
 default_hooks = dict(logger=dict(interval=1))
 del stage
@@ -34,7 +38,7 @@ def demo(tool, tmp_path, pytestconfig, monkeypatch):
     return lambda: tool('demo').main(arguments)
 
 
-def test_demo_renders_trains_compares_and_does_not_repeat_itself(demo, tmp_path, capsys):
+def test_demo_renders_trains_compares_and_does_not_repeat_itself(demo, tool, tmp_path, capsys):
     demo()
     output, run = capsys.readouterr().out, tmp_path / 'run'
     assert (run / 'table.txt').read_text() in output
@@ -45,6 +49,11 @@ def test_demo_renders_trains_compares_and_does_not_repeat_itself(demo, tmp_path,
     assert shown == pytest.approx(expected, abs=0.051)
     panel = cv2.imread(str(run / 'panel.png'))
     assert panel.shape[1] == 5 * 2 * 48 and panel.shape[0] > 2 * 2 * 48
+
+    tool('export').main(['run/demo.py', 'run/udape/iter_1.pth', '--out', 'plain'])
+    weights = torch.load(run / 'udape' / 'iter_1.pth', weights_only=True)['state_dict']
+    for key, value in torch.load('plain/model.pth', weights_only=True)['state_dict'].items():
+        assert torch.equal(value, weights[f'teacher.{key}'])
 
     before = {p: p.stat().st_mtime_ns for p in [*run.glob('data/*/images/*'), *run.glob('*/*.pth')]}
     assert len([p for p in before if p.suffix == '.pth']) == 3
