@@ -32,7 +32,7 @@ class Look:
     views: ViewDistribution = field(default_factory=ViewDistribution)
     photo: PhotoNoise | None = field(default_factory=PhotoNoise)
     texture: float = 1.0
-    key: tuple = (0.25, 1.3)
+    key: tuple = (0.3, 1.6)
     ambient: tuple = (0.25, 0.75)
     tint: float = 0.08
     clutter: bool = True

@@ -8,7 +8,7 @@ from ..mocap import load_mocap
 from .body import forward_kinematics
 from .retarget import retarget, to_body_axes, to_local, to_world
 from .rig import BONE, BONES
-from .rotations import apply, arc, axis_angle, log
+from .rotations import apply, arc, axis_angle, log, unit
 
 #: Degrees: bone -> (axis, low, neutral, high), applied in this order about body axes carried with the parent. Signs are
 #: for the left side and the trunk; the right side mirrors y and z. Around x a positive angle swings a hanging limb back
@@ -45,7 +45,7 @@ _AXES = {'x': np.array([1.0, 0, 0]), 'y': np.array([0, 1.0, 0]), 'z': np.array([
 def _angle(rng, low, neutral, high, activity, size):
     """Angles in radians, near neutral for a calm pose, over the whole range for an active one."""
     drawn = rng.uniform(low, high, size)
-    share = activity * rng.beta(1.6, 1.2, size)
+    share = activity * rng.beta(1.6, 0.9, size)
     return np.radians(neutral + share * (drawn - neutral))
 
 
@@ -63,26 +63,49 @@ def sample_limits(rng, heads, num=1):
     local = np.tile(np.eye(3), (num, len(BONES), 1, 1))
     activity = rng.uniform(0.25, 1, num)
 
-    def set_bone(name, limits, mirror, alike=None):
-        turn = np.eye(3)
-        drawn = []
-        for n, (axis, low, neutral, high) in enumerate(limits):
-            value = _angle(rng, low, neutral, high, activity, num)
-            if alike is not None:
-                value = np.where(alike[0], alike[1][n], value)
-            drawn.append(value)
-            sign = -1 if mirror and axis != 'x' else 1
-            turn = turn @ axis_angle(_AXES[axis] * sign * value[:, None])
-        local[:, BONE[name]] = turn
-        return drawn
+    def draw(limits):
+        return [_angle(rng, low, neutral, high, activity, num) for _, low, neutral, high in limits]
+
+    def turn(limits, angles, mirror=False):
+        out = np.eye(3)
+        for (axis, *_), angle in zip(limits, angles):
+            out = out @ axis_angle(_AXES[axis] * (-1 if mirror and axis != 'x' else 1) * angle[:, None])
+        return out
 
     for bone, limits in _TRUNK.items():
-        set_bone(bone, limits, False)
-    same = rng.random(num) < 0.25  # both legs alike: jumps, tucks, squats, splits
-    for bone, limits in _LEG.items():
-        left = set_bone(f'Left{bone}', limits, False)
-        set_bone(f'Right{bone}', limits, True, (same, [a + rng.normal(0, 0.08, num) for a in left]))
-    same = rng.random(num) < 0.3
+        local[:, BONE[bone]] = turn(limits, draw(limits))
+    legs = _legs(rng, {bone: (draw(limits), draw(limits)) for bone, limits in _LEG.items()}, num)
+    for bone, (left, right) in legs.items():
+        local[:, BONE[f'Left{bone}']] = turn(_LEG[bone], left)
+        local[:, BONE[f'Right{bone}']] = turn(_LEG[bone], right, mirror=True)
+    _arms(rng, local, heads, activity)
+    return to_world(local)
+
+
+def _legs(rng, angles, num):
+    """Legs that do something together: alike (jumps, squats), tucked, one kicked up or in a split, straight."""
+    style, alike = rng.random(num), rng.random(num) < 0.25
+    tuck, split, straight = style < 0.15, (style > 0.15) & (style < 0.3), (style > 0.3) & (style < 0.5)
+    (left, right), (left_knee, right_knee) = angles['UpLeg'], angles['Leg']
+    for side, angle, knee in ((0, left, left_knee), (1, right, right_knee)):
+        angle[1] = np.where(tuck, -np.radians(rng.uniform(70, 125, num)), angle[1])
+        knee[0] = np.where(tuck, np.radians(rng.uniform(60, 140, num)), knee[0])
+        up, back = rng.uniform(50, 115, num), rng.uniform(-5, 35, num)
+        angle[1] = np.where(split, np.radians(-up if side else back), angle[1])
+        knee[0] = np.where(split | straight, np.radians(np.abs(rng.normal(4, 12, num))), knee[0])
+    swap = split & (rng.random(num) < 0.5)
+    alike &= ~split
+    for first, second in angles.values():
+        for k, (a, b) in enumerate(zip(first, second)):
+            a, b = np.where(swap, b, a), np.where(swap, a, b)
+            first[k], second[k] = a, np.where(alike, a + rng.normal(0, 0.08, num), b)
+    return angles
+
+
+def _arms(rng, local, heads, activity):
+    """Fill the arms of local rotations (N, 31, 3, 3): direction of the upper arm, twist, bend, hand."""
+    num = len(local)
+    same, raised = rng.random(num) < 0.3, rng.random(num) < 0.15
     left = None
     for side, s in (('Left', 1.0), ('Right', -1.0)):
         rest_upper = heads[BONE[f'{side}ForeArm']] - heads[BONE[f'{side}Arm']]
@@ -90,31 +113,25 @@ def sample_limits(rng, heads, num=1):
         # direction of the upper arm in the chest's axes: height angle (-90 hanging, 90 overhead), turned from
         # straight ahead (0) to the side (90), a little behind (130) and across the chest (-35)
         height = np.radians(rng.uniform(-88, 88, num) * activity - 70 * (1 - activity))
+        height = np.where(raised, np.radians(rng.uniform(40, 88, num)), height)
         turned = np.radians(np.clip(rng.normal(60, 45, num), -35, 125))
-        bend = np.radians(140 * rng.beta(1.0, 1.6, num))
-        twist = rng.normal(0, 0.6, num)
+        bend = np.radians(140 * rng.beta(0.8, 1.6, num))
+        twist = rng.normal(0, 0.6, num)  # of the upper arm, outwards
+        drawn = (height, turned, bend, twist)
         if left is not None:
-            near = [a + rng.normal(0, 0.1, num) for a in left]
-            height, turned, bend, twist = (
-                np.where(same, b, a) for a, b in zip((height, turned, bend, twist * s), near)
-            )
-            twist = twist * s
-        else:
-            left = (height, turned, bend, twist)
+            drawn = [np.where(same, a + rng.normal(0, 0.1, num), b) for a, b in zip(left, drawn)]
+        left = height, turned, bend, twist = drawn
         to = np.stack([s * np.sin(turned) * np.cos(height), -np.cos(turned) * np.cos(height), np.sin(height)], -1)
-        swing = arc(np.broadcast_to(rest_upper, to.shape), to)
+        swing = axis_angle(to * (twist * s)[:, None]) @ arc(np.broadcast_to(rest_upper, to.shape), to)
         collar = axis_angle(np.stack([np.zeros(num), -s * np.clip(height + 0.5, 0, 2) * 0.25, np.zeros(num)], -1))
-        swing = axis_angle(to * (twist * s)[:, None]) @ swing
         local[:, BONE[f'{side}Shoulder']] = collar
         local[:, BONE[f'{side}Arm']] = collar.swapaxes(-1, -2) @ swing
-        hinge = np.cross(rest_upper, rest_lower)
-        hinge = hinge / np.linalg.norm(hinge)
-        bent = np.arccos(rest_upper @ rest_lower / np.linalg.norm(rest_upper) / np.linalg.norm(rest_lower))
-        roll = rest_lower / np.linalg.norm(rest_lower) * rng.uniform(-1.2, 1.2, num)[:, None]
+        hinge = unit(np.cross(rest_upper, rest_lower))
+        bent = np.arccos(unit(rest_upper) @ unit(rest_lower))
+        roll = unit(rest_lower) * rng.uniform(-1.2, 1.2, num)[:, None]
         local[:, BONE[f'{side}ForeArm']] = axis_angle(hinge * (bend - bent)[:, None]) @ axis_angle(roll)
         for bone in ('Hand', 'FingerBase', 'HandFinger1'):
             local[:, BONE[f'{side}{bone}']] = axis_angle(rng.normal(0, 0.25, (num, 3)))
-    return to_world(local)
 
 
 def add_noise(rng, g, sigma):
