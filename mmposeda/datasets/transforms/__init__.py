@@ -1,3 +1,4 @@
+from .color_jitter import ColorJitter
 from .random_affine import TopdownRandomAffine
 
-__all__ = ['TopdownRandomAffine']
+__all__ = ['ColorJitter', 'TopdownRandomAffine']
