@@ -1,0 +1,121 @@
+"""Every config under configs/ is built, stage by stage: nothing is downloaded, and data is read where it is there."""
+
+import functools
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmposeda.engine.stages import resolve_references, stage_config, stage_names
+from mmposeda.models.networks import adain
+from mmposeda.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    PARAM_SCHEDULERS,
+    TRANSFORMS,
+    VISUALIZERS,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
+WRAPPERS = ('CombinedDataset', 'ConcatDataset', 'UnlabeledDataset', 'RepeatDataset')
+
+
+@pytest.fixture(autouse=True)
+def style_weights_at_hand(monkeypatch):
+    """The files of AdaIN's networks are the user's to get; the networks are built with their first weights."""
+    monkeypatch.setattr(
+        adain,
+        '_read',
+        lambda path, prefix='', keep=None: (adain._decoder() if prefix else adain._encoder()).state_dict(),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def build_model(text):
+    """Neighbouring stages and configs often have one model; the weights are not initialised."""
+    return MODELS.build(Config.fromstring(text, '.py').model)
+
+
+def leaves(cfg):
+    """Configs of the data sets inside the wrappers."""
+    if cfg['type'] not in WRAPPERS:
+        return [cfg]
+    inner = cfg['datasets'] if 'datasets' in cfg else [cfg['dataset']]
+    return [leaf for part in inner for leaf in leaves(part)]
+
+
+def check_loader(loader, training):
+    if loader is None:
+        return
+    assert DATA_SAMPLERS.get(loader['sampler']['type']) is not None
+    if loader['sampler']['type'] == 'DomainSampler':
+        assert loader['batch_size'] == sum(loader['sampler']['quotas'])
+        assert len(loader['sampler']['quotas']) == len(loader['dataset']['datasets'])
+    for cfg in leaves(loader['dataset']):
+        assert DATASETS.get(cfg['type']) is not None
+        pipeline = Compose([TRANSFORMS.build(step) for step in cfg['pipeline']])
+        assert type(pipeline.transforms[-1]).__name__ == 'PackPoseInputs'
+        if 'Image' not in cfg['type'] and 'Rendered' not in cfg['type']:
+            dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': True})
+            assert training or getattr(dataset, 'test_mode', True), 'an evaluated data set is in test mode'
+
+
+def check_evaluator(evaluator):
+    for cfg in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        ann_file = (cfg or {}).get('ann_file')
+        if cfg and (ann_file is None or Path(ann_file).is_file()):
+            METRICS.build(cfg)
+
+
+def check_schedule(cfg):
+    layer = nn.Conv2d(1, 1, 1)
+    wrapper = build_optim_wrapper(layer, cfg.optim_wrapper)
+    loop = cfg.train_cfg.get('type', 'EpochBasedTrainLoop' if cfg.train_cfg.get('by_epoch') else 'IterBasedTrainLoop')
+    assert LOOPS.get(loop) is not None
+    length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
+    for scheduler in cfg.get('param_scheduler') or []:
+        ends = [scheduler[key] for key in ('end', 'begin') if key in scheduler]
+        if scheduler.get('by_epoch', True) == ('max_epochs' in cfg.train_cfg) and scheduler['type'] != 'MultiStepLR':
+            assert all(end <= length for end in ends), f'{scheduler} goes on after the end at {length}'
+        PARAM_SCHEDULERS.build({'end': length, **scheduler, 'optimizer': wrapper})
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT / 'configs')))
+def test_config_builds(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = Config.fromfile(path)
+    names = stage_names(whole)
+    for name in names:
+        cfg = stage_config(whole, name)
+        init_default_scope(cfg.default_scope)
+        assert cfg.default_scope == 'mmposeda'
+        resolve_references(cfg._cfg_dict, {earlier: f'{earlier}.pth' for earlier in names})
+
+        model = build_model(Config(dict(model=cfg.model)).pretty_text)
+        assert any(p.requires_grad for p in model.parameters())
+        check_loader(cfg.train_dataloader, training=True)
+        for split in ('val', 'test'):
+            parts = [cfg.get(f'{split}_{what}') for what in ('cfg', 'dataloader', 'evaluator')]
+            assert len({part is None for part in parts}) == 1, f'{split}: all of cfg, loader and evaluator, or none'
+            check_loader(parts[1], training=False)
+            check_evaluator(parts[2])
+        check_schedule(cfg)
+        VISUALIZERS.build(dict(type=cfg.visualizer.type, name=f'{path.stem}_{name}'))
+        for hook in [*cfg.default_hooks.values(), *(cfg.get('custom_hooks') or [])]:
+            HOOKS.build(hook)
+        needs_teacher = any(hook['type'] == 'MeanTeacherHook' for hook in cfg.get('custom_hooks') or [])
+        adapting = getattr(model, 'consistency_weight', 0) > 0
+        assert needs_teacher == adapting, 'a stage that adapts has a MeanTeacherHook, another has none'
+
+
+def test_configs_are_found():
+    assert len(CONFIGS) > 5
