@@ -24,8 +24,10 @@ def require_synth():
         ImportError: one of the two is missing.
     """
     try:
-        import anny
         import warp
+
+        warp.config.quiet = True  # it greets in every worker
+        import anny
     except ImportError as error:
         raise ImportError(
             f'rendered people need the packages anny and warp-lang ({error}); install them with: '

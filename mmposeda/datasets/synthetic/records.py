@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import warp as wp
 
-wp.config.quiet = True
-
 
 @wp.struct
 class Cloth:
