@@ -68,7 +68,9 @@ def source_kwargs(args):
     look = {k: v for k, v in look.items() if v is not None}
     look.update(name=args.look, views={k: v for k, v in views.items() if v is not None})
     poses = dict(
-        files=[str(Path(f).resolve()) for f in args.poses], mocap_share=args.mocap_share, noise=tuple(args.pose_noise)
+        files=[[str(Path(p).resolve()) for p in f.split(',')] for f in args.poses],
+        mocap_share=args.mocap_share,
+        noise=tuple(args.pose_noise),
     )
     backgrounds = str(Path(args.backgrounds).resolve()) if args.backgrounds else None
     return dict(

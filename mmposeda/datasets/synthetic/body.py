@@ -26,7 +26,11 @@ def require_synth():
     try:
         import warp
 
-        warp.config.quiet = True  # it greets in every worker
+        # warp greets in every worker and reports every cached kernel
+        if hasattr(warp, 'LOG_ERROR'):
+            warp.config.log_level = warp.LOG_ERROR
+        else:
+            warp.config.quiet = True
         import anny
     except ImportError as error:
         raise ImportError(
