@@ -32,8 +32,8 @@ def draw_skeleton(
     Returns:
         np.ndarray: (h, w, 3), uint8.
     """
-    image = np.ascontiguousarray(image)
-    shown = np.ones(len(points), bool) if shown is None else shown
+    image = np.array(image, order='C')
+    shown = np.ones(len(points), bool) if shown is None else np.asarray(shown)
     finite = np.isfinite(points).all(-1)
     cells = np.where(finite[:, None], points, -1000).round().astype(int)
     for a, b in links:

@@ -1,0 +1,117 @@
+"""An exported estimator is plain MMPose's and answers as the adapter does."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmposeda.engine.export import export_plain
+from mmposeda.registry import MODELS
+
+CODEC = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.5)
+RUN = """
+import sys
+import mmposeda.compat
+for name in ('mmposeda.models', 'mmposeda.registry', 'mmposeda.engine'):
+    sys.modules[name] = None  # as if it were not installed
+from mmpose.apis import inference_topdown, init_model
+import numpy as np
+model = init_model(sys.argv[1], sys.argv[2], device='cpu')
+result = inference_topdown(model, sys.argv[3])[0].pred_instances
+np.savez(sys.argv[4], keypoints=result.keypoints, scores=result.keypoint_scores)
+"""
+
+
+def make_config(neck=True):
+    estimator = dict(
+        type='TopdownPoseEstimator',
+        data_preprocessor=dict(type='PoseDataPreprocessor', mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True),
+        backbone=dict(type='EfficientNetLite', out_indices=(2, 3), pretrained=True),
+        neck=dict(type='mmposeda.SkipNeck', in_channels=[40, 112], out_channels=8),
+        head=dict(
+            type='HeatmapHead',
+            in_channels=8,
+            out_channels=14,
+            deconv_out_channels=(8,),
+            deconv_kernel_sizes=(4,),
+            loss=dict(type='KeypointMSELoss'),
+            decoder=CODEC,
+        ),
+    )
+    pipeline = [
+        dict(type='LoadImage'),
+        dict(type='GetBBoxCenterScale', padding=1.0),
+        dict(type='TopdownAffine', input_size=CODEC['input_size']),
+        dict(type='PackPoseInputs'),
+    ]
+    style = dict(type='AdaINStyleNet', encoder_weights='not/there.pth')
+    return Config(
+        dict(
+            default_scope='mmposeda',
+            model=dict(type='UDAPE', estimator=estimator, style=style),
+            test_dataloader=dict(dataset=dict(type='LSPDataset', pipeline=pipeline)),
+        )
+    )
+
+
+@pytest.fixture
+def trained(tmp_path):
+    config = make_config()
+    torch.manual_seed(0)
+    model = MODELS.build({**config.model, 'style': None})
+    for parameter in model.teacher.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    meta = dict(dataset_meta=dict(dataset_name='lsp', flip_indices=list(range(14)), num_keypoints=14))
+    torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'adapter.pth')
+    return config, model.eval(), tmp_path / 'adapter.pth'
+
+
+def test_mmpose_runs_the_export_without_mmposeda(trained, tmp_path):
+    config, model, checkpoint = trained
+    paths = export_plain(config, str(checkpoint), str(tmp_path / 'out'))
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'picture.png'), picture)
+    arguments = [str(p) for p in (*paths, tmp_path / 'picture.png', tmp_path / 'result.npz')]
+    subprocess.run([sys.executable, '-c', RUN, *arguments], check=True)
+    result = np.load(tmp_path / 'result.npz')
+    batch = dict(inputs=[torch.from_numpy(picture.transpose(2, 0, 1).copy())], data_samples=None)
+    pixels = (batch['inputs'][0].flip(0).float() - 127) / 128
+    heatmaps = model(pixels[None], mode='tensor')
+    _, scores = MODELS.build(config.model['estimator']).head.decoder.decode(heatmaps[0].detach().numpy())
+    np.testing.assert_allclose(result['scores'], scores, atol=1e-4)
+
+
+def test_exported_weights_are_the_teachers_under_mmpose_keys(trained, tmp_path):
+    config, model, checkpoint = trained
+    _, weights = export_plain(config, str(checkpoint), str(tmp_path / 'out'))
+    saved = torch.load(weights, weights_only=True)['state_dict']
+    assert set(saved) == set(model.teacher.state_dict())
+    assert all(torch.equal(value, model.teacher.state_dict()[key]) for key, value in saved.items())
+
+
+def test_export_holds_no_trace_of_the_adapter(trained, tmp_path):
+    config, _, checkpoint = trained
+    written = export_plain(config, str(checkpoint), str(tmp_path / 'out'))[0].parent
+    for file in written.glob('*.py'):
+        code = [line for line in file.read_text().splitlines() if not line.startswith('#')]
+        assert not any('mmposeda' in line for line in code if 'import' in line or '=' in line), file
+
+
+def test_missing_and_foreign_checkpoints_are_refused(trained, tmp_path):
+    config, _, _ = trained
+    with pytest.raises(FileNotFoundError, match='nothing.pth'):
+        export_plain(config, str(tmp_path / 'nothing.pth'), str(tmp_path / 'out'))
+    torch.save({'state_dict': {'backbone.other': torch.zeros(1)}}, tmp_path / 'foreign.pth')
+    with pytest.raises(ValueError, match='lacks .* weights of the teacher'):
+        export_plain(config, str(tmp_path / 'foreign.pth'), str(tmp_path / 'out'))
+
+
+def test_plain_models_are_refused(trained, tmp_path):
+    config, _, checkpoint = trained
+    config.model = config.model['estimator']
+    with pytest.raises(TypeError, match='takes an adapter'):
+        export_plain(config, str(checkpoint), str(tmp_path / 'out'))
