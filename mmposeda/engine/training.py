@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import inspect
 import json
 import logging
 import os
@@ -28,6 +29,15 @@ from mmposeda.compat.distributed import prepare_cpu_launch
 from .stages import StageError, find_references, resolve_references, stage_config, stage_names
 
 MARKER = 'finished.json'
+
+# what a Runner reads of a config; other names in it only helped to write these
+RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+    'compile',
+    'custom_imports',
+    'detect_anomalous_params',
+    'find_unused_parameters',
+    'sync_bn',
+}
 
 # where a run is and what it shows, not what it computes: these may differ between the parts of a run
 UNTRACKED = {
@@ -131,7 +141,8 @@ def format_results(results: list[StageResult]) -> str:
 
 def _resolve_from_work_dir(stage_cfg: Config, names: list[str], name: str, work_dir: str) -> None:
     checkpoints = {}
-    for needed in set(find_references(stage_cfg._cfg_dict)) & set(names) - {''}:
+    used = {key: value for key, value in stage_cfg._cfg_dict.items() if key in RUNNER_KEYS}
+    for needed in set(find_references(used)) & set(names) - {''}:
         folder = osp.join(work_dir, needed)
         marker = _read_marker(folder)
         if marker is None or not marker['checkpoint']:
@@ -180,7 +191,7 @@ def _digests(cfg: Config) -> dict[str, str]:
     return {
         key: hashlib.sha256(repr(value).encode()).hexdigest()[:12]
         for key, value in sorted(cfg._cfg_dict.to_dict().items())
-        if key not in UNTRACKED
+        if key in RUNNER_KEYS - UNTRACKED
     }
 
 
@@ -191,7 +202,7 @@ def _finished(cfg: Config, name: str) -> StageResult | None:
         return None
     now = _digests(cfg)
     before = marker.pop('config')
-    changed = [key for key in sorted({*now, *before}) if now.get(key) != before.get(key)]
+    changed = [key for key in sorted({*now, *before} & RUNNER_KEYS) if now.get(key) != before.get(key)]
     if is_main_process():
         print_log(f'Stage {name!r} is finished and skipped; delete {cfg.work_dir} to run it again')
         if changed:

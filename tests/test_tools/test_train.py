@@ -104,6 +104,14 @@ class TestStagedRun:
         with pytest.raises(SystemExit, match="weights of stage 'pretrain', which are missing.*--stage pretrain"):
             tool('train').main([str(toy(STAGES)), '--work-dir', str(tmp_path / 'run'), '--stage', 'adapt'])
 
+    def test_names_that_only_helped_to_write_the_config_are_no_references(self, toy, tool, tmp_path, capsys):
+        helped = "later = dict(name='adapt', load_from='{pretrain}')\nstages = [dict(name='pretrain'), later]"
+        flags = ['--work-dir', str(tmp_path / 'run'), '--stage', 'pretrain', '--no-validate']
+        tool('train').main([str(toy(helped)), *flags, '--cfg-options', 'train_cfg.max_iters=2'])
+        assert (tmp_path / 'run' / 'pretrain' / 'finished.json').is_file()
+        tool('train').main([str(toy(helped)), *flags, '--cfg-options', 'train_cfg.max_iters=2', 'helper=3'])
+        assert 'was run with other values' not in capsys.readouterr().out
+
     def test_unknown_stage_lists_the_names(self, toy, tool, tmp_path):
         with pytest.raises(SystemExit, match="no stage 'adpat': expected one of pretrain, adapt"):
             tool('train').main([str(toy(STAGES)), '--work-dir', str(tmp_path / 'run'), '--stage', 'adpat'])

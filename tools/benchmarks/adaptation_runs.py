@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import inspect
 import json
 import os
 import re
@@ -12,15 +11,11 @@ import shutil
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 
 import mmposeda  # noqa: F401  (makes MMPose importable)
 from mmposeda.engine.stages import resolve_references, stage_config, stage_names
-from mmposeda.engine.training import MARKER, UNTRACKED
+from mmposeda.engine.training import MARKER, RUNNER_KEYS, UNTRACKED
 
-# what a Runner reads of a config; other names in it only helped to write these
-READ = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
-READ |= {'compile', 'custom_imports', 'detect_anomalous_params', 'find_unused_parameters', 'sync_bn'}
 SETTINGS, SECONDS = 'settings.json', 'seconds.json'
 
 
@@ -81,7 +76,7 @@ class Run:
         for stage in self.stages:
             resolved = stage_config(cfg, stage, parsed)._cfg_dict.to_dict()
             resolve_references(resolved, {name: f'<{mark}>' for name, mark in self.fingerprints.items()})
-            tracked = (READ & set(resolved)) - UNTRACKED | {'load_from'} & set(resolved)
+            tracked = (RUNNER_KEYS - UNTRACKED | {'load_from'}) & set(resolved)
             self.settings[stage] = {key: digest(canonical(resolved[key])) for key in sorted(tracked)}
             self.fingerprints[stage] = digest(canonical([stage, self.settings[stage]]))
 
