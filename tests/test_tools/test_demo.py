@@ -35,11 +35,12 @@ def demo(tool, tmp_path, pytestconfig, monkeypatch):
     (tmp_path / 'miniature.py').write_text(MINIATURE.format(root=pytestconfig.rootpath))
     monkeypatch.chdir(tmp_path)
     arguments = ['--config', 'miniature.py', '--work-dir', 'run', '--samples', '2', '--workers', '1']
-    return lambda: tool('demo').main(arguments)
+    return tool('demo'), arguments
 
 
 def test_demo_renders_trains_compares_and_does_not_repeat_itself(demo, tool, tmp_path, capsys):
-    demo()
+    demo, arguments = demo
+    demo.main(arguments)
     output, run = capsys.readouterr().out, tmp_path / 'run'
     assert (run / 'table.txt').read_text() in output
     table = (run / 'table.txt').read_text().splitlines()
@@ -57,8 +58,12 @@ def test_demo_renders_trains_compares_and_does_not_repeat_itself(demo, tool, tmp
 
     before = {p: p.stat().st_mtime_ns for p in [*run.glob('data/*/images/*'), *run.glob('*/*.pth')]}
     assert len([p for p in before if p.suffix == '.pth']) == 3
-    demo()
-    assert capsys.readouterr().out.count('is finished and skipped') == 3
+    cfg, path = demo.prepare(demo.parse_args(arguments))
+    cfg.renders = dict(source=cfg.renders.source)
+    demo.render(cfg, 1, run / 'again.log')
+    demo.train(cfg, path, run / 'again.log')
+    output = capsys.readouterr().out
+    assert '4 of 4 pictures are there' in output and output.count('is finished and skipped') == 3
     assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
