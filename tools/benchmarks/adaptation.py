@@ -100,7 +100,7 @@ class Job:
 
     def progress(self) -> str:
         """Iterations and the time left, as its log says them last."""
-        found = re.findall(r'(\[ *\d+/\d+\]).*?eta: ([\d:, day]+\d)', self.tail(60))
+        found = re.findall(r'\(train\)\s+((?:\[[^\]]*\])+).*?eta: ([\d:, days]+\d)', self.tail(60))
         return '{} {}, eta {}'.format(self.title, *found[-1]) if found else f'{self.title} starting'
 
     def stop(self) -> None:
