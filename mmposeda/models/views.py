@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmposeda.structures.warp import AffineRange, sample_affine, sample_crop, warp
+from mmposeda.structures.warp import AffineRange, compose, sample_affine, sample_crop, warp
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -76,7 +76,7 @@ class ViewGenerator(nn.Module):
         """
         size = (images.shape[-1], images.shape[-2])
         matrices = sample_affine(len(images), size, self.ranges, images.device)
-        unit = warp((images * std + mean) / 255, matrices @ base)
+        unit = warp((images * std + mean) / 255, compose(matrices, base))
         return Views((self._jitter(self._blur(unit)) * 255 - mean) / std, matrices)
 
     def _factor(self, like: Tensor, magnitude: float) -> Tensor:

@@ -6,6 +6,8 @@ Every matrix is (B, 3, 3) and maps *index* coordinates of a base frame to index 
 pixel in column 0, row 0 is (0, 0), as in MMPose's keypoints and OpenCV. A heatmap cell p of MMPose's codecs stands for
 the input pixel ``p * scale_factor``, so :func:`rescale` carries a matrix to the heatmap frame without any half-pixel
 correction.
+
+Nothing here multiplies matrices by ``@``: under automatic mixed precision that would round places to half precision.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ def affine_matrix(size: tuple[int, int], rotation: Tensor, shear: Tensor, transl
     linear = torch.stack([cos, cos * tan + sin, -sin, cos - sin * tan], -1).view(-1, 2, 2)
     linear = linear * scale.view(-1, 1, 1)
     centre = torch.tensor([(size[0] - 1) / 2, (size[1] - 1) / 2], dtype=linear.dtype, device=linear.device)
-    offset = translation + centre - linear @ centre
+    offset = translation + centre - (linear * centre).sum(-1)
     matrix = torch.eye(3, dtype=linear.dtype, device=linear.device).repeat(len(linear), 1, 1)
     matrix[:, :2, :2] = linear
     matrix[:, :2, 2] = offset
@@ -113,7 +115,7 @@ def invert(matrix: Tensor) -> Tensor:
     linear = torch.stack([d, -b, -c, a], -1).view(-1, 2, 2) / (a * d - b * c).view(-1, 1, 1)
     inverse = torch.zeros_like(matrix)
     inverse[:, :2, :2] = linear
-    inverse[:, :2, 2:] = -linear @ matrix[:, :2, 2:]
+    inverse[:, :2, 2] = -(linear * matrix[:, None, :2, 2]).sum(-1)
     inverse[:, 2, 2] = 1
     return inverse
 
@@ -134,16 +136,22 @@ def warp(x: Tensor, matrix: Tensor, size: tuple[int, int] | None = None, mode: s
     out_width, out_height = size or (width, height)
     like = dict(device=x.device, dtype=torch.float32)
     rows, columns = torch.meshgrid(torch.arange(out_height, **like), torch.arange(out_width, **like), indexing='ij')
-    target = torch.stack([columns, rows, torch.ones_like(rows)], -1).view(1, -1, 3)
-    source = target @ invert(matrix.float()).transpose(1, 2)
+    target = torch.stack([columns, rows], -1).view(1, -1, 2)
+    source = transform_points(target, invert(matrix.float()))
     norm = source.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
-    grid = (source[..., :2] * norm - 1).view(-1, out_height, out_width, 2)
+    grid = (source * norm - 1).view(-1, out_height, out_width, 2)
     return F.grid_sample(x, grid.to(x.dtype), mode=mode, padding_mode='zeros', align_corners=True)
 
 
 def transform_points(points: Tensor, matrix: Tensor) -> Tensor:
-    """Map points (B, K, 2), index coordinates, by (B, 3, 3)."""
-    return points @ matrix[:, :2, :2].transpose(1, 2) + matrix[:, None, :2, 2]
+    """Map points (B, K, 2) or (1, K, 2), index coordinates, by (B, 3, 3). Returns (B, K, 2)."""
+    columns = matrix[:, None, :2]  # (B, 1, 2, 3)
+    return points[..., :1] * columns[..., 0] + points[..., 1:] * columns[..., 1] + columns[..., 2]
+
+
+def compose(second: Tensor, first: Tensor) -> Tensor:
+    """The map that takes ``first`` and then ``second``, (B, 3, 3) each."""
+    return (second[:, :, :, None] * first[:, None]).sum(2)
 
 
 def inside(points: Tensor, size: tuple[int, int]) -> Tensor:

@@ -218,3 +218,17 @@ def test_missing_target_is_refused(estimator, make_batch):
     model = build(estimator)
     with pytest.raises(ValueError, match='target samples'):
         model(**prepared(model, make_batch(target=0)), mode='loss')
+
+
+def test_mixed_precision_changes_the_networks_only(estimator, make_batch):
+    model = build(estimator, style=dict(type='StatisticsStyleTransfer', levels=2), s2t=1.0, t2s=1.0).train()
+    data = prepared(model, make_batch())
+    shown = []
+    for enabled in (False, True):
+        torch.manual_seed(5)
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=enabled):
+            shown.append(model.preview(**data))
+            losses = model(**data, mode='loss')
+        assert all(torch.isfinite(v) for v in losses.values())
+    for name in ('teacher view', 'painted source'):
+        assert torch.equal(shown[0][name], shown[1][name])

@@ -7,6 +7,7 @@ from mmposeda.structures.heatmap import gaussian_heatmaps, heatmap_argmax
 from mmposeda.structures.warp import (
     AffineRange,
     affine_matrix,
+    compose,
     inside,
     invert,
     rescale,
@@ -42,6 +43,26 @@ def test_quarter_turns_go_counter_clockwise_and_are_exact(turn, turns):
 def test_closed_inverse_equals_the_solver():
     matrices = sample_affine(50, (256, 192), BODY) @ sample_crop(50, (256, 192), AffineRange(crop_area=(0.5, 1.0)))
     torch.testing.assert_close(invert(matrices), torch.linalg.inv(matrices), atol=2e-4, rtol=1e-4)
+
+
+def test_composition_equals_the_matrix_product():
+    first, second = (sample_affine(8, (64, 48), BODY) for _ in range(2))
+    torch.testing.assert_close(compose(second, first), second @ first, atol=1e-4, rtol=1e-5)
+
+
+def test_geometry_keeps_its_precision_under_mixed_precision():
+    def places():
+        generator = torch.Generator().manual_seed(0)
+        draw = [f(4, (256, 256), BODY, generator=generator) for f in (sample_affine, sample_crop)]
+        matrix = compose(*draw)
+        points = transform_points(torch.full((4, 3, 2), 201.0), invert(matrix))
+        return points, warp(torch.arange(256.0).expand(4, 1, 256, 256), matrix)
+
+    exact = places()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = places()
+    for a, b in zip(exact, mixed):
+        assert a.dtype == b.dtype and torch.equal(a, b)
 
 
 def test_points_follow_a_painted_pixel():

@@ -8,7 +8,7 @@ import torch
 from mmcv.transforms import BaseTransform
 
 from mmposeda.registry import TRANSFORMS
-from mmposeda.structures.warp import AffineRange, sample_affine, sample_crop
+from mmposeda.structures.warp import AffineRange, compose, sample_affine, sample_crop
 
 
 @TRANSFORMS.register_module()
@@ -38,7 +38,7 @@ class TopdownRandomAffine(BaseTransform):
         to_input = np.eye(3)
         to_input[[0, 1], [0, 1]] = self.input_size / scale
         to_input[:2, 2] = (0.5 * scale - centre) * self.input_size / scale
-        view = sample_affine(1, self.input_size, self.ranges) @ sample_crop(1, self.input_size, self.ranges)
+        view = compose(sample_affine(1, self.input_size, self.ranges), sample_crop(1, self.input_size, self.ranges))
         matrix = view[0].to(torch.float64).numpy() @ to_input
         results['img'] = cv2.warpAffine(results['img'], matrix[:2], self.input_size, flags=cv2.INTER_LINEAR)
         if results.get('keypoints') is not None:

@@ -69,15 +69,17 @@ class StatisticsStyleTransfer(BaseModule):
 
     def stylize(self, content: Tensor, style: Tensor, alpha: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         """Redraw ``content`` with the statistics of ``style``; arguments as in :meth:`AdaINStyleNet.stylize`."""
-        bands_c, bands_s = _pyramid(content.float(), self.levels), _pyramid(style.float(), self.levels)
-        out = self._match_colours(bands_c[-1], bands_s[-1])
-        for own, other in zip(bands_c[-2::-1], bands_s[-2::-1]):
-            gain = (other.var((-2, -1), keepdim=True) + self.eps) / (own.var((-2, -1), keepdim=True) + self.eps)
-            gain = gain.sqrt().clamp(1 / self.max_gain, self.max_gain)
-            up = F.interpolate(out, size=own.shape[-2:], mode='bilinear', align_corners=False)
-            out = up + gain * own
-        out = alpha * out + (1 - alpha) * content
-        return torch.maximum(torch.minimum(out, (255 - mean) / std), -mean / std).to(content.dtype)
+        # Half precision is too little for the roots of covariances.
+        with torch.autocast(content.device.type, enabled=False):
+            bands_c, bands_s = _pyramid(content.float(), self.levels), _pyramid(style.float(), self.levels)
+            out = self._match_colours(bands_c[-1], bands_s[-1])
+            for own, other in zip(bands_c[-2::-1], bands_s[-2::-1]):
+                gain = (other.var((-2, -1), keepdim=True) + self.eps) / (own.var((-2, -1), keepdim=True) + self.eps)
+                gain = gain.sqrt().clamp(1 / self.max_gain, self.max_gain)
+                up = F.interpolate(out, size=own.shape[-2:], mode='bilinear', align_corners=False)
+                out = up + gain * own
+            out = alpha * out + (1 - alpha) * content
+            return torch.maximum(torch.minimum(out, (255 - mean) / std), -mean / std).to(content.dtype)
 
     def _match_colours(self, content: Tensor, style: Tensor) -> Tensor:
         flat_c, flat_s = content.flatten(2), style.flatten(2)
