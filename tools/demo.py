@@ -161,7 +161,7 @@ def write_panel(cfg, found, samples):
     for stage, name in COLUMNS.items():
         predicted = predict_samples(stage_config(cfg, stage), found[stage]['checkpoint'], range(samples))
         images = [load(p.img_path) for p in predicted]
-        columns.setdefault('target, unlabelled', (images, None))
+        columns.setdefault('target, held out', (images, None))
         columns[name] = (images, [p.pred_instances.keypoints[0] for p in predicted])
     truth = [p.gt_instances for p in predicted]
     columns['ground truth'] = (images, [t.keypoints[0] for t in truth])
