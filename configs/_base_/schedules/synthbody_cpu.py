@@ -21,8 +21,8 @@ pretrain_stage = dict(
     name='pretrain',
     load_from='{frontal}',
     train_dataloader=source_only_loader,
-    train_cfg=dict(type='IterBasedTrainLoop', max_iters=1200, val_interval=1200),
-    param_scheduler=[dict(type='CosineAnnealingLR', T_max=1200, eta_min_ratio=0.02, by_epoch=False)],
+    train_cfg=dict(type='IterBasedTrainLoop', max_iters=2600, val_interval=2600),
+    param_scheduler=[dict(type='CosineAnnealingLR', T_max=2600, eta_min_ratio=0.02, by_epoch=False)],
 )
 # The last stage of every method: the same iterations and learning rate, so that a table compares methods alone.
 last_stage = dict(

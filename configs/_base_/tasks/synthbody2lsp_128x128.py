@@ -6,6 +6,7 @@ _base_ = [
     '../models/td-hm_effnetlite0_lsp_128x128.py',
 ]
 codec = _base_.codec
+custom_hooks = [*_base_.custom_hooks, dict(type='ChannelsLastHook')]
 
 # pipelines
 source_pipeline = [
@@ -38,7 +39,7 @@ test_pipeline = [step for step in target_pipeline if step['type'] != 'RandomFlip
 # loaders
 train_dataloader = dict(
     batch_size=64,
-    num_workers=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DomainSampler', quotas=[32, 32]),
     dataset=dict(

@@ -1,6 +1,6 @@
 # The 128x128 run with a larger net, input and length, for a GPU. Render the people with --size 320. ImageNet weights:
 # https://download.pytorch.org/models/resnet50-0676ba61.pth (the name ends in the start of its SHA-256).
-_base_ = ['udape_effnetlite0_1xb32-2k_synthbody2lsp-128x128.py']
+_base_ = ['udape_effnetlite0_1xb32-3k_synthbody2lsp-128x128.py']
 codec = dict(type='MSRAHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2, unbiased=True)
 
 
