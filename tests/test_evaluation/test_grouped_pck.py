@@ -178,6 +178,15 @@ def test_left_right_separation_sees_collapse_at_any_scale():
     person[[LSP.index('right_shoulder'), LSP.index('left_shoulder')]] = [-20, 0], [20, 0]
     person[[LSP.index('right_hip'), LSP.index('left_hip')]] = [-12, 80], [12, 80]
     got = separation([person, 3 * person + 7, np.zeros((14, 2))])
-    assert got == {'separation/shoulder': 0.5, 'separation/hip': 0.3}
+    assert got == {
+        'separation/shoulder': 0.5,
+        'separation/hip': 0.3,
+        'separation/shoulder_merged': 0.0,
+        'separation/hip_merged': 0.0,
+    }
+    upright = person.copy()
     person[[LSP.index('right_hip'), LSP.index('left_hip')]] = 0, 80
+    got = separation([person, upright, upright])
+    assert got['separation/hip'] == 0.3  # the median does not see it
+    assert got['separation/hip_merged'] == pytest.approx(1 / 3)
     assert separation([person])['separation/hip'] == 0
