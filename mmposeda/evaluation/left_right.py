@@ -18,7 +18,7 @@ class LeftRightSeparation(BaseMetric):
     A network that cannot tell front from back puts both hips (and both shoulders) on one pixel. Results are
     ``separation/hip`` and ``separation/shoulder``, the median over samples of the predicted width divided by the
     predicted distance from mid-shoulder to mid-hip, and ``separation/hip_merged`` and ``separation/shoulder_merged``,
-    the share of samples in which the pair lies within ``merged_below`` torso lengths. Compare with the same numbers of the
+    the share of samples in which the pair lies within ``merged_below`` torso lengths. Compare with those of the
     source's labels. A median alone can look sound while two samples in five have collapsed.
 
     Args:
