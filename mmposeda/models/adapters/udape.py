@@ -108,10 +108,10 @@ class UDAPE(MeanTeacherAdapter):
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
         """Supervised loss of the source half and consistency loss of the target half (``L_sup + lambda_c L_cons``)."""
         source, target = inputs['source'], inputs.get('target')
-        if target is None:
-            if self.consistency_weight or self._styles_source():
-                raise ValueError('UDAPE wants target samples in every batch: check the quotas of the DomainSampler.')
+        if not self.consistency_weight and not self._styles_source():
             return prefixed('sup', self.student.loss(source, data_samples['source']))
+        if target is None:
+            raise ValueError('UDAPE wants target samples in every batch: check the quotas of the DomainSampler.')
         losses = {}
         with torch.no_grad():
             views = self.make_views(target)
