@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import time
 from pathlib import Path
@@ -209,15 +210,18 @@ def main(argv=None):
     total = sum(len(job[1]) for job in jobs)
     print(f'{args.num - total} of {args.num} pictures are there, rendering {total}', flush=True)
     begin, done = time.time(), 0
+    if jobs:
+        # The first chunk is drawn here: the first use of the body model builds its cache, once and not once a process.
+        start(kwargs)
+        done = _progress(write_chunk(jobs.pop(0)), total, begin)
     if args.workers > 1 and jobs:
+        os.environ.setdefault('OMP_NUM_THREADS', '1')  # of each process; more would get in each other's way
         context = multiprocessing.get_context('spawn')
         with context.Pool(args.workers, start, (kwargs,)) as pool:
             for count in pool.imap_unordered(write_chunk, jobs):
                 done = _progress(done + count, total, begin)
-    elif jobs:
-        start(kwargs)
-        for job in jobs:
-            done = _progress(done + write_chunk(job), total, begin)
+    for job in jobs if args.workers == 1 else ():
+        done = _progress(done + write_chunk(job), total, begin)
     from mmposeda.datasets.synthetic.rig import joint_table
 
     path = merge(out, args, joint_table(args.joints)[0])
