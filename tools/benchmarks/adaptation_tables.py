@@ -19,9 +19,9 @@ def spread(values: Iterable[float], digits: int = 1) -> str:
 
 
 def closed_share(source: float, adapted: float, oracle: float) -> float:
-    """Share of the gap between source-only and oracle that is closed, in percent; NaN without a gap."""
+    """Share of the gap between source-only and oracle that is closed, in percent; NaN where the oracle is not above."""
     gap = oracle - source
-    return 100 * (adapted - source) / gap if gap else float('nan')
+    return 100 * (adapted - source) / gap if gap > 0 else float('nan')
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
