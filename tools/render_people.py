@@ -21,7 +21,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 CHUNK = 32
-COLORS = dict(right=(60, 60, 255), left=(255, 120, 0))
 
 
 def parse_args(argv=None):
