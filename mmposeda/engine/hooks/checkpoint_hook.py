@@ -1,0 +1,211 @@
+"""Checkpoints that survive a crash and resume exactly."""
+
+from __future__ import annotations
+
+import logging
+import os.path as osp
+import signal
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size, is_main_process
+from mmengine.hooks import CheckpointHook as _CheckpointHook
+from mmengine.logging import print_log
+
+from mmposeda.registry import HOOKS
+
+from .. import random_state
+from ..checkpoints import POINTER, CheckpointError, clear_aside, replace_file
+from ._model import unwrapped
+
+
+class Preempted(SystemExit):
+    """The run was asked to end (SIGTERM) and has saved its state; the exit status is 143, as the shell's is."""
+
+
+@HOOKS.register_module()
+class CheckpointHook(_CheckpointHook):
+    """MMEngine's hook with checkpoints that are whole or absent and hold all that a run needs to go on exactly.
+
+    Takes the place of MMEngine's under ``default_scope = 'mmposeda'`` and takes its arguments. Beyond it:
+
+    * A file is written aside, flushed and renamed, with its SHA-256 beside it; an older one is deleted only after the
+      newer one is whole. What cannot be written (a full disk) is reported and tried again at the next interval; only
+      at the end of the training is it an error.
+    * The random state of every process is saved (``checkpoint['random_state']``, by rank), and the gradients that are
+      being accumulated, if any. Validation leaves the random state as it was.
+    * On SIGTERM the run saves after its iteration and ends with status 143 (schedulers send it before they pre-empt).
+    * ``save_best`` chooses by the labels of the validation set. It works, and the log says so.
+
+    Args:
+        args: Of MMEngine's hook.
+        backend_args (dict, optional): Of another storage; those have their own guarantees.
+        signal_interval (int): Iterations between the questions whether any process was signalled, in runs of several
+            processes; each is a collective call.
+        kwargs: Of MMEngine's hook.
+    """
+
+    def __init__(self, *args, backend_args: dict | None = None, signal_interval: int = 10, **kwargs) -> None:
+        super().__init__(*args, backend_args=backend_args or dict(backend='mmposeda_checkpoint'), **kwargs)
+        if signal_interval < 1:
+            raise ValueError(f'signal_interval must be at least 1, got {signal_interval}')
+        self.signal_interval = signal_interval
+        self._state: dict = {}  # goes into the checkpoint that is being written
+        self._resumed: dict = {}
+        self._before_val = None
+        self._signalled = False
+        self._former_handler = None
+        self._saved_at = -1
+
+    def before_train(self, runner) -> None:
+        """Prepare the folder, listen to SIGTERM and say by what checkpoints are chosen."""
+        super().before_train(runner)
+        if is_main_process():
+            clear_aside(self.out_dir)
+        if self.save_best:
+            runner.logger.warning(
+                f'Model selection (save_best={self.save_best}) uses the labels of the validation set. Where these are '
+                "the target's, the best checkpoint is not the result of unsupervised adaptation; the last one is."
+            )
+        if threading.current_thread() is threading.main_thread():
+            self._former_handler = signal.signal(signal.SIGTERM, self._note_signal)
+
+    def after_train(self, runner) -> None:
+        """Publish, and give SIGTERM back."""
+        super().after_train(runner)
+        if self._former_handler is not None:
+            signal.signal(signal.SIGTERM, self._former_handler)
+            self._former_handler = None
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Add the state of the processes."""
+        checkpoint.update(self._state)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Remember the state of the processes until the first iteration."""
+        if runner._resume:
+            self._resumed = {key: checkpoint.get(key) for key in ('random_state', 'gradients')}
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Put a resumed state back; the hook comes last, so nothing draws random numbers in between."""
+        if not self._resumed:
+            return
+        states, gradients = self._resumed['random_state'], self._resumed['gradients'] or {}
+        self._resumed = {}
+        for name, parameter in unwrapped(runner).named_parameters():
+            if name in gradients:
+                parameter.grad = gradients[name].to(parameter)
+        if states is not None and len(states) == get_world_size():
+            random_state.put_back(states[get_rank()])
+        else:
+            runner.logger.warning(
+                f'The checkpoint holds the random state of {len(states or ())} processes, this run has '
+                f'{get_world_size()}. It goes on, but not exactly as it would have without the interruption.'
+            )
+
+    def before_val(self, runner) -> None:
+        """Take the random state: a resumed run does not repeat this validation."""
+        self._before_val = random_state.take()
+
+    def after_val(self, runner) -> None:
+        """Put it back."""
+        random_state.put_back(self._before_val)
+        self._before_val = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Save at the interval, and at once if the run is to end."""
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        if not self._must_end(runner):
+            return
+        done = runner.iter + 1
+        if self._saved_at != done:
+            epoch = runner.epoch
+            step = f'{epoch}_iter_{done}' if self.by_epoch else done
+            self._save_checkpoint_with_step(runner, step, dict(epoch=epoch, iter=done))
+        if self._saved_at != done:
+            raise CheckpointError('The run was asked to end (SIGTERM), but its state could not be saved, see above.')
+        runner.logger.warning(f'SIGTERM: state saved to {self.last_ckpt}. Go on with the same command and --resume.')
+        raise Preempted(143)
+
+    def _save_best_checkpoint(self, runner, metrics: dict) -> None:
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        except CheckpointError as error:
+            print_log(str(error), logger='current', level=logging.ERROR)
+
+    def _save_checkpoint_with_step(self, runner, step, meta: dict) -> None:
+        """Save, and only then delete what is over ``max_keep_ckpts``."""
+        # MMEngine's own does the same in the opposite order.
+        name = self.filename_tmpl.format(step)
+        former = dict(runner.message_hub.runtime_info)
+        dropped: list = []
+        if self.max_keep_ckpts > 0:
+            kept = [*(s for s in self.keep_ckpt_ids if s != step), step]
+            dropped, kept = kept[: -self.max_keep_ckpts], kept[-self.max_keep_ckpts :]
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
+        path = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', path)
+        self._state = self._take_state(runner)
+        try:
+            self._write(runner, name, meta)
+        except CheckpointError as error:
+            for key in ('keep_ckpt_ids', 'last_ckpt'):
+                runner.message_hub.runtime_info.pop(key, None)
+                if key in former:
+                    runner.message_hub.update_info(key, former[key])
+            if meta['iter'] >= runner.max_iters:
+                raise
+            print_log(f'{error} Trying again at the next interval.', logger='current', level=logging.ERROR)
+            return
+        finally:
+            self._state = {}
+        self.last_ckpt, self._saved_at = path, meta['iter']
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
+        if is_main_process():
+            replace_file(osp.join(runner.work_dir, POINTER), path.encode())
+            for old in dropped:
+                old_path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+                if self.file_backend.isfile(old_path):
+                    self.file_backend.remove(old_path)
+
+    def _write(self, runner, name: str, meta: dict) -> None:
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+
+    def _take_state(self, runner) -> dict:
+        """Collective: what the checkpoint must hold of every process."""
+        state = dict(random_state=all_gather_object(self._before_val or random_state.take()))
+        gradients = {}
+        for name, parameter in unwrapped(runner).named_parameters():
+            if parameter.grad is not None:  # in the middle of an accumulation
+                mean = parameter.grad.detach().clone()
+                all_reduce(mean, 'mean')
+                gradients[name] = mean.cpu()
+        if gradients:
+            state['gradients'] = gradients
+        return state
+
+    def _note_signal(self, *args: Sequence) -> None:
+        self._signalled = True
+
+    def _must_end(self, runner) -> bool:
+        """Whether any process was signalled: all of them end at the same iteration."""
+        if get_world_size() == 1:
+            return self._signalled
+        if (runner.iter + 1) % self.signal_interval:
+            return False
+        flag = torch.tensor([float(self._signalled)])
+        all_reduce(flag, 'max')
+        return bool(flag.item())
