@@ -1,6 +1,17 @@
 from .adaptation_visualization_hook import AdaptationVisualizationHook
 from .channels_last_hook import ChannelsLastHook
+from .checkpoint_hook import CheckpointHook
+from .collapse_warning_hook import CollapseWarningHook
 from .mean_teacher_hook import MeanTeacherHook
+from .non_finite_hook import NonFiniteHook
 from .schedule_hook import ScheduleHook
 
-__all__ = ['AdaptationVisualizationHook', 'ChannelsLastHook', 'MeanTeacherHook', 'ScheduleHook']
+__all__ = [
+    'AdaptationVisualizationHook',
+    'ChannelsLastHook',
+    'CheckpointHook',
+    'CollapseWarningHook',
+    'MeanTeacherHook',
+    'NonFiniteHook',
+    'ScheduleHook',
+]

@@ -44,5 +44,7 @@ class MeanTeacherHook(Hook):
             unwrapped(runner).update_teacher()
             self._stepped = False
 
-    def _note_step(self, *args, **kwargs) -> None:
-        self._stepped = True
+    def _note_step(self, optimizer, *args) -> None:
+        # without gradients (NonFiniteHook takes bad ones away) a step moves nothing
+        groups = optimizer.param_groups
+        self._stepped |= any(parameter.grad is not None for group in groups for parameter in group['params'])
