@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.dist import all_gather, get_world_size
 from torch import Tensor
@@ -34,6 +36,27 @@ def select_confident(confidence: Tensor, mask_ratio: float, scope: str) -> Tenso
     if drop == 0:
         return torch.ones_like(confidence, dtype=torch.bool)
     return confidence.float() > pool.kthvalue(drop, 0).values
+
+
+@torch.no_grad()
+def collapse_signs(points: Tensor, width: float, pairs: Sequence[tuple[int, int]], radius: float) -> dict[str, Tensor]:
+    """Numbers that tell whether pseudo-labels say anything, for :class:`~mmposeda.engine.hooks.CollapseWarningHook`.
+
+    Args:
+        points (Tensor): Pseudo-labels of a batch in one frame, (B, K, 2).
+        width (float): Of the picture, in the unit of ``points``.
+        pairs (sequence): Left and right joints.
+        radius (float): Distance up to which a pair counts as merged, in the unit of ``points``.
+
+    Returns:
+        dict[str, Tensor]: ``spread``, the standard deviation of a joint's place over the batch, mean over joints and
+        axes, in widths (0 in a batch of one), and, where there are pairs, ``merged``, the share of merged ones.
+    """
+    signs = dict(spread=points.std(0, correction=0).mean() / width)
+    if pairs:
+        left, right = torch.tensor(pairs, device=points.device).T
+        signs['merged'] = ((points[:, left] - points[:, right]).norm(dim=-1) <= radius).float().mean()
+    return signs
 
 
 @torch.no_grad()

@@ -19,6 +19,12 @@ def prefixed(prefix: str, losses: dict) -> dict:
     return {f'{prefix}_{key}': value for key, value in losses.items()}
 
 
+def flip_pairs(data_samples: list) -> list[tuple[int, int]]:
+    """Left-right pairs of the samples' joint set; none where the pipeline did not hand ``flip_indices`` on."""
+    indices = data_samples[0].metainfo.get('flip_indices') if data_samples else None
+    return [(i, int(j)) for i, j in enumerate(indices or ()) if i < j]
+
+
 class DomainAdapter(BaseModel):
     """Wraps an MMPose estimator; a subclass says what the losses of the two domains are.
 

@@ -12,9 +12,9 @@ from mmposeda.structures.heatmap import gaussian_heatmaps, heatmap_argmax
 from mmposeda.structures.warp import inside, invert, rescale, transform_points, warp
 
 from ..heatmap_estimator import heatmap_layout, predict_heatmaps
-from ..pseudo_labels import SCOPES, occlude_joint, select_confident
+from ..pseudo_labels import SCOPES, collapse_signs, occlude_joint, select_confident
 from ..views import ViewGenerator
-from .base import MeanTeacherAdapter, prefixed
+from .base import MeanTeacherAdapter, flip_pairs, prefixed
 
 
 class PseudoLabels(NamedTuple):
@@ -122,6 +122,9 @@ class UDAPE(MeanTeacherAdapter):
             pseudo = self.pseudo_label(views, source)
             student_view = self.hide_joint(views, pseudo)
             losses.update(prefixed('unsup', self.consistency(student_view, views.student_matrix, pseudo)))
+            pairs = flip_pairs(data_samples['target'])
+            signs = collapse_signs(pseudo.points, self.layout.size[0], pairs, self.layout.sigma)
+            losses.update(prefixed('unsup', signs))
         return losses
 
     def make_views(self, target: Tensor) -> TargetViews:
