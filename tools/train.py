@@ -8,6 +8,8 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 import mmposeda  # noqa: F401
+from mmposeda.engine.checkpoints import CheckpointError
+from mmposeda.engine.hooks.non_finite_hook import NonFiniteError
 from mmposeda.engine.stages import StageError
 from mmposeda.engine.training import train
 
@@ -102,6 +104,8 @@ def main(argv=None):
         )
     except StageError as error:
         raise SystemExit(f'{args.config}: {error}') from error
+    except (CheckpointError, NonFiniteError) as error:
+        raise SystemExit(f'{type(error).__name__}: {error}') from error
 
 
 if __name__ == '__main__':

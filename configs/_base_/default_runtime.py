@@ -7,6 +7,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    non_finite=dict(type='NonFiniteHook', policy='stop'),
+    collapse=dict(type='CollapseWarningHook'),
     visualization=dict(type='PoseVisualizationHook', enable=False),
     badcase=dict(type='BadCaseAnalysisHook', enable=False, out_dir='badcase', metric_type='loss', badcase_thr=5),
 )

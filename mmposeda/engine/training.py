@@ -26,6 +26,8 @@ from mmengine.runner import Runner
 
 from mmposeda.compat.distributed import prepare_cpu_launch
 
+from .checkpoints import POINTER, CheckpointError, check, latest, read, replace_file
+from .hooks.non_finite_hook import NonFiniteError
 from .stages import StageError, find_references, resolve_references, stage_config, stage_names
 
 MARKER = 'finished.json'
@@ -66,6 +68,7 @@ class StageResult:
         iterations: Iterations at its end.
         seconds: Wall-clock time of the run that finished it.
         metrics: Metrics of the last validation.
+        selected: Names of checkpoints that were chosen by the labels of the validation set.
         skipped: Whether it had been finished before.
     """
 
@@ -74,6 +77,7 @@ class StageResult:
     iterations: int = 0
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    selected: list[str] = field(default_factory=list)
     skipped: bool = False
 
 
@@ -102,6 +106,9 @@ def train(
     Raises:
         StageError: If ``only`` names no stage or one that starts from missing weights, if the stages' names or
             references are wrong, or if one path is to be resumed in several stages.
+        CheckpointError: If a checkpoint to start from or to resume is not whole, or the last one could not be written.
+        NonFiniteError: See :class:`~mmposeda.engine.hooks.NonFiniteHook`.
+        Preempted: The run was asked to end and can be resumed.
     """
     names = stage_names(cfg)
     chosen = names if only is None else [only]
@@ -119,7 +126,8 @@ def train(
         result = _finished(stage_cfg, name)
         if result is None:
             _resolve_from_work_dir(stage_cfg, names, name, work_dir)
-            _set_resume(stage_cfg, resume)
+            _set_start(stage_cfg, resume)
+            _set_loop(stage_cfg)
             result = _run(stage_cfg, name)
         results.append(result)
     if is_main_process():
@@ -128,7 +136,10 @@ def train(
 
 
 def format_results(results: list[StageResult]) -> str:
-    """A table of stages, iterations, time and the metrics of the last validation."""
+    """A table of stages, iterations, time and the metrics of the last validation.
+
+    Checkpoints that were chosen by labels are listed below it: they are no result of unsupervised adaptation.
+    """
     rows = [('stage', 'iterations', 'time', 'last validation')]
     for result in results:
         minutes, seconds = divmod(round(result.seconds), 60)
@@ -136,7 +147,12 @@ def format_results(results: list[StageResult]) -> str:
         metrics = ', '.join(f'{key} {value:.4g}' for key, value in result.metrics.items())
         rows.append((result.name or 'train', str(result.iterations), spent, metrics or '-'))
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    for result in results:
+        if result.selected:
+            chosen = ', '.join(result.selected)
+            lines.append(f'{result.name or "train"}: {chosen} chosen by the labels of the validation set')
+    return '\n'.join(lines)
 
 
 def _resolve_from_work_dir(stage_cfg: Config, names: list[str], name: str, work_dir: str) -> None:
@@ -154,19 +170,31 @@ def _resolve_from_work_dir(stage_cfg: Config, names: list[str], name: str, work_
     resolve_references(stage_cfg._cfg_dict, checkpoints)
 
 
-def _set_resume(cfg: Config, resume: str | None) -> None:
-    """A stage with nothing to resume starts from its own ``load_from``."""
-    if resume is None:
-        return
-    checkpoint = _last_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    cfg.resume = checkpoint is not None
-    if checkpoint is not None:
-        cfg.load_from = checkpoint
+def _set_start(cfg: Config, resume: str | None) -> None:
+    """Say where the run starts, and check that file; with nothing to resume it is the config's own ``load_from``."""
+    if resume is not None:
+        checkpoint = latest(cfg.work_dir) if resume == 'auto' else resume
+        cfg.resume = checkpoint is not None
+        if checkpoint is not None:
+            cfg.load_from = checkpoint
+    start = cfg.get('load_from')
+    if start and '://' not in start and not (cfg.resume and resume == 'auto'):
+        check(start, resume=bool(cfg.resume))
+    if cfg.get('resume') and start and cfg.get('randomness', {}).get('seed') is None:
+        # MMEngine takes the seed from the checkpoint too, but after the samplers have been built with another one.
+        cfg.setdefault('randomness', {})['seed'] = read(start)['meta'].get('seed')
+
+
+def _set_loop(cfg: Config) -> None:
+    """Name the training loop where a config leaves it to ``by_epoch``, which would be MMEngine's own."""
+    loop = cfg.get('train_cfg')
+    if loop and 'type' not in loop:
+        loop.type = 'mmposeda.EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'mmposeda.IterBasedTrainLoop'
 
 
 def _last_checkpoint(folder: str) -> str | None:
     """The checkpoint CheckpointHook wrote last, also if the folder has been moved since."""
-    pointer = osp.join(folder, 'last_checkpoint')
+    pointer = osp.join(folder, POINTER)
     if not osp.isfile(pointer):
         return None
     with open(pointer) as file:
@@ -221,11 +249,16 @@ def _run(cfg: Config, name: str) -> StageResult:
     runner = Runner.from_cfg(cfg)
     if name:
         runner.logger.info(f'Stage {name!r} in {cfg.work_dir}')
-    runner.train()
+    try:
+        runner.train()
+    except (CheckpointError, NonFiniteError) as error:
+        runner.logger.error(str(error))
+        raise
     checkpoint = _last_checkpoint(cfg.work_dir)
     if checkpoint is not None and not cfg.get('resume') and osp.getmtime(checkpoint) < start - 2:
         checkpoint = None  # left by a run that was broken off
-    result = StageResult(name, checkpoint, runner.iter, time.time() - start, _last_metrics(runner))
+    seconds = time.time() - start
+    result = StageResult(name, checkpoint, runner.iter, seconds, _last_metrics(runner), _selected(runner))
     if name:
         if is_main_process():
             _write_marker(cfg.work_dir, result, digests)
@@ -246,6 +279,11 @@ def _last_metrics(runner: Runner) -> dict[str, float]:
     }
 
 
+def _selected(runner: Runner) -> list[str]:
+    info = runner.message_hub.runtime_info
+    return [osp.basename(path) for key, path in info.items() if key.startswith('best_ckpt') and path]
+
+
 def _write_marker(folder: str, result: StageResult, digests: dict[str, str]) -> None:
     checkpoint = result.checkpoint
     if checkpoint is not None:
@@ -257,9 +295,7 @@ def _write_marker(folder: str, result: StageResult, digests: dict[str, str]) -> 
         iterations=result.iterations,
         seconds=result.seconds,
         metrics=result.metrics,
+        selected=result.selected,
         config=digests,
     )
-    path = osp.join(folder, MARKER)
-    with open(path + '.tmp', 'w') as file:
-        json.dump(content, file, indent=2)
-    os.replace(path + '.tmp', path)
+    replace_file(osp.join(folder, MARKER), json.dumps(content, indent=2).encode())
