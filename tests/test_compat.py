@@ -1,14 +1,10 @@
 import importlib
-import pickle
 import subprocess
 import sys
 import textwrap
 
 import numpy as np
 import pytest
-import torch
-from mmengine.logging import HistoryBuffer
-from mmengine.runner import checkpoint as mmengine_checkpoint
 
 import mmposeda  # noqa: F401
 from mmposeda.compat import cocotools, imports, patches
@@ -109,69 +105,6 @@ class TestStandIns:
         before = list(sys.meta_path)
         mmposeda.compat.apply()
         assert sys.meta_path == before
-
-
-class Hostile:
-    """Unpickles into a call of ``print``."""
-
-    def __reduce__(self):
-        return print, ('code from a checkpoint ran',)
-
-
-class HostileAttribute:
-    """Unpickles into an attribute look-up that would lead to code."""
-
-    def __reduce__(self):
-        return getattr, (HistoryBuffer, '__init__')
-
-
-class TestCheckpoints:
-    def save(self, path, **content):
-        torch.save(content, path)
-        return str(path)
-
-    def test_contents_of_mmengine_checkpoints_load(self, tmp_path):
-        history = HistoryBuffer()
-        history.update(0.5)
-        path = self.save(
-            tmp_path / 'a.pth',
-            history=history,
-            number=np.float64(2.5),
-            flag=np.bool_(True),
-            sigmas=np.array([0.1, 0.2], dtype=np.float32),
-            names=np.array(['head', 'hip']),
-            weights={'w': torch.arange(3)},
-        )
-        loaded = mmengine_checkpoint.load_checkpoint(torch.nn.Module(), path, strict=False)
-        assert loaded['history'].current() == 0.5
-        assert loaded['number'] == 2.5
-        assert loaded['flag']
-        np.testing.assert_array_equal(loaded['sigmas'], np.array([0.1, 0.2], dtype=np.float32))
-        assert list(loaded['names']) == ['head', 'hip']
-
-    @pytest.mark.parametrize('payload', [Hostile(), HostileAttribute()])
-    def test_hostile_payload_is_refused_before_it_runs(self, tmp_path, capsys, payload):
-        if not hasattr(torch.serialization, 'add_safe_globals'):
-            pytest.skip('this torch does not protect by default')
-        path = self.save(tmp_path / 'a.pth', state_dict={}, payload=payload)
-        with pytest.raises((pickle.UnpicklingError, ValueError)):
-            torch.load(path, weights_only=True)
-        assert 'ran' not in capsys.readouterr().out
-
-    def test_default_of_torch_load_is_untouched(self, tmp_path, capsys):
-        if tuple(map(int, torch.__version__.split('.')[:2])) < (2, 6):
-            pytest.skip('weights_only became the default in torch 2.6')
-        path = self.save(tmp_path / 'a.pth', state_dict={}, payload=Hostile())
-        with pytest.raises(pickle.UnpicklingError):
-            mmengine_checkpoint.load_checkpoint(torch.nn.Module(), path)
-        assert 'ran' not in capsys.readouterr().out
-
-    def test_history_method_knows_only_the_statistics(self):
-        assert patches._history_method(HistoryBuffer, 'mean') is HistoryBuffer.mean
-        with pytest.raises(ValueError, match='hostile'):
-            patches._history_method(HistoryBuffer, '__init__')
-        with pytest.raises(ValueError, match='hostile'):
-            patches._history_method(np, 'min')
 
 
 def make_coco(sigma_distance=0.0, count=3, first_id=1, **fields):

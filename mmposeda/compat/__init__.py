@@ -2,6 +2,7 @@
 
 * :mod:`.imports`: stand-ins for packages MMPose imports but rarely uses, while it is being imported;
 * :mod:`.cocotools`: ``xtcocotools`` on top of pycocotools;
+* :mod:`.safe_loading`: checkpoints and pickles of strangers are read as data;
 * :mod:`.patches`: repairs inside mmengine and MMPose, made when the module in question is first imported;
 * :mod:`.distributed`: several processes without a GPU.
 

@@ -9,44 +9,7 @@ import os.path as osp
 import sys
 from types import ModuleType
 
-
-def allow_checkpoint_types(_module: ModuleType | None = None) -> None:
-    """Let ``torch.load(weights_only=True)`` read what mmengine's checkpoints hold, and nothing else.
-
-    Since torch 2.6 ``weights_only=True`` is the default, and mmengine's checkpoints hold numpy numbers and
-    arrays (dataset metainfo, log history) and ``HistoryBuffer``. The protection stays on: a file that names any
-    other type is refused before anything in it runs.
-    """
-    import torch
-
-    add_safe_globals = getattr(torch.serialization, 'add_safe_globals', None)
-    if add_safe_globals is None:  # torch < 2.4 does not protect by default
-        return
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    multiarray = sys.modules.get('numpy._core.multiarray') or sys.modules['numpy.core.multiarray']
-    dtypes = {type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdgFDUS'}
-    allowed = [HistoryBuffer, np.ndarray, np.dtype, *dtypes, (_history_method, 'builtins.getattr')]
-    # numpy 2 renamed its core: files written with either name are read with either version
-    for core in ('numpy.core', 'numpy._core'):
-        allowed += [
-            (multiarray._reconstruct, f'{core}.multiarray._reconstruct'),
-            (multiarray.scalar, f'{core}.multiarray.scalar'),
-        ]
-    add_safe_globals(allowed)
-
-
-def _history_method(owner, name: str):
-    """Stand for ``getattr`` in checkpoints, where it only ever names the statistics of ``HistoryBuffer``."""
-    from mmengine.logging import HistoryBuffer
-
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise ValueError(
-            f'The checkpoint asks for attribute {name!r} of {owner!r}; only the statistics of HistoryBuffer are '
-            'allowed. Refusing to load a file that may be hostile.'
-        )
-    return getattr(HistoryBuffer, name)
+from . import safe_loading
 
 
 def _survive_broken_torchvision(module: ModuleType) -> None:
@@ -111,7 +74,9 @@ def _accept_one_element_radius(module: ModuleType) -> None:
 
 
 PATCHES = {
-    'mmengine.runner.checkpoint': allow_checkpoint_types,
+    'mmengine.fileio.handlers.pickle_handler': safe_loading.protect_pickles,
+    'mmengine.fileio.handlers.yaml_handler': safe_loading.protect_yaml,
+    'mmengine.runner.checkpoint': safe_loading.protect_checkpoints,
     'mmengine.runner.runner': _survive_broken_torchvision,
     'mmengine.utils.package_utils': _do_without_pkg_resources,
     'mmpose.visualization.opencv_backend_visualizer': _accept_one_element_radius,

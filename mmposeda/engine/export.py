@@ -13,6 +13,8 @@ from mmengine.config import Config, ConfigDict
 from mmposeda.models.adapters import DomainAdapter
 from mmposeda.registry import MODELS
 
+from .checkpoints import read
+
 _HEAD = """# Made by mmposeda's tools/export.py; runs with MMPose alone.
 """
 _LOCAL = """import sys
@@ -39,6 +41,7 @@ def export_plain(config: Config, checkpoint: str, out_dir: str) -> tuple[Path, P
         tuple[Path, Path]: Config and checkpoint.
 
     Raises:
+        CheckpointError: The checkpoint is damaged, of another kind, or holds code; nothing in it is run.
         FileNotFoundError: There is no such checkpoint.
         TypeError: The config's model is no adapter.
         ValueError: The checkpoint lacks weights of the estimator.
@@ -48,7 +51,7 @@ def export_plain(config: Config, checkpoint: str, out_dir: str) -> tuple[Path, P
     model = MODELS.build(_without_weight_files(config.model))
     if not isinstance(model, DomainAdapter):
         raise TypeError(f'tools/export.py takes an adapter of mmposeda, the config builds a {type(model).__name__}')
-    saved = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    saved = read(checkpoint)
     result = model.load_state_dict(saved.get('state_dict', saved), strict=False)
     missing = [key for key in result.missing_keys if key.startswith(f'{model.predict_with}.')]
     if missing:
