@@ -133,7 +133,7 @@ class TestOtherFiles:
         mmengine.dump(content, tmp_path / 'a.pkl')
         loaded = mmengine.load(tmp_path / 'a.pkl')
         np.testing.assert_array_equal(loaded['boxes'][0], np.eye(2))
-        assert loaded['w']['w'].tolist() == [1, 1]
+        assert loaded['cameras']['w'].tolist() == [1, 1]
         assert (loaded['names'], loaded['t']) == ({'a', 'b'}, (1, b'x'))
 
     @pytest.mark.parametrize('name', PAYLOADS)
