@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .npz import open_npz
+
 JOINT_NAMES = (
     'root',
     *(f'right_{j}' for j in ('hip', 'knee', 'foot')),
@@ -81,9 +83,9 @@ def read_pack(path):
     """An npz pack (keys ``poses, clip_start, clip_len, fps, joint_names``; ``root`` and ``action`` are used if there).
 
     Raises:
-        ValueError: keys or joints are not those of a pack.
+        ValueError: the file is damaged or too large, or keys or joints are not those of a pack.
     """
-    with np.load(path) as data:
+    with open_npz(path) as data:
         missing = {'poses', 'clip_start', 'clip_len', 'fps', 'joint_names'} - set(data.files)
         if missing:
             raise ValueError(f'{path}: not a motion pack, missing {sorted(missing)}; it has {sorted(data.files)}')
@@ -93,9 +95,16 @@ def read_pack(path):
         action = data['action'] if 'action' in data.files else np.full(len(data['clip_len']), 'any')
         root = data['root'] if 'root' in data.files else np.zeros((len(data['poses']), 3), np.float32)
         # rare actions count for more than their frames: an action's chance goes with the square root of its length
+        poses, start, length = data['poses'], data['clip_start'], data['clip_len']
+        if poses.shape[1:] != (17, 3) or root.shape != (len(poses), 3) or len(start) != len(length):
+            raise ValueError(f'{path}: poses {poses.shape} and root {root.shape}, expected (F, 17, 3) and (F, 3)')
+        if (start < 0).any() or (length < 1).any() or (start + length > len(poses)).any():
+            raise ValueError(f'{path}: clips reach beyond its {len(poses)} poses')
+        if not (np.isfinite(poses).all() and np.isfinite(root).all() and np.isfinite(data['fps'])):
+            raise ValueError(f'{path}: poses, root or fps are not finite')
         count = {a: data['clip_len'][action == a].sum() for a in set(action)}
         weights = np.array([length / np.sqrt(count[a]) for a, length in zip(action, data['clip_len'])])
-        return MocapClips(data['poses'], root, data['clip_start'], data['clip_len'], float(data['fps']), weights)
+        return MocapClips(poses, root, start, length, float(data['fps']), weights)
 
 
 def _joints(positions, names, path):

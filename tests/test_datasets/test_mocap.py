@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmposeda.datasets import npz
 from mmposeda.datasets.mocap import JOINT_NAMES, load_mocap, read_acclaim, read_bvh, read_pack
 
 
@@ -62,3 +63,54 @@ def test_bad_motion_files_are_named(tmp_path):
     np.savez(tmp_path / 'b.npz', poses=np.zeros((2, 17, 3)))
     with pytest.raises(ValueError, match='not a motion pack.*clip_len'):
         load_mocap([tmp_path / 'b.npz'])
+
+
+def pack(**changes):
+    arrays = dict(poses=np.zeros((5, 17, 3)), clip_start=np.array([0, 3]), clip_len=np.array([3, 2]), fps=30)
+    return {**arrays, 'joint_names': np.array(JOINT_NAMES), **changes}
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(poses=np.zeros((5, 16, 3))), 'poses .*expected'),
+        (dict(root=np.zeros((4, 3))), 'root .*expected'),
+        (dict(clip_len=np.array([3, 9])), 'beyond its 5 poses'),
+        (dict(clip_start=np.array([-1, 3])), 'beyond its 5 poses'),
+        (dict(poses=np.full((5, 17, 3), np.nan)), 'not finite'),
+        (dict(fps=np.inf), 'not finite'),
+    ],
+)
+def test_packs_that_contradict_themselves(tmp_path, changes, message):
+    np.savez(tmp_path / 'a.npz', **pack())
+    assert len(read_pack(tmp_path / 'a.npz').poses) == 5
+    np.savez(tmp_path / 'a.npz', **pack(**changes))
+    with pytest.raises(ValueError, match=rf'a\.npz: .*{message}'):
+        read_pack(tmp_path / 'a.npz')
+
+
+class Payload:
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, 'w')
+
+
+def test_hostile_packs_are_refused_by_name(tmp_path, monkeypatch):
+    path, marker = tmp_path / 'a.npz', tmp_path / 'ran'
+    np.savez(path, **pack(joint_names=np.array([Payload(marker)] * 17, object)))
+    with pytest.raises(ValueError, match=r'a\.npz is no usable npz file: Object arrays'):
+        read_pack(path)
+    assert not marker.exists()
+    np.savez(path, **pack())
+    content = path.read_bytes()
+    for broken in (b'', b'junk', content[:-30], content[:400] + b'x' * 60 + content[460:]):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match=r'a\.npz is no usable npz file'):
+            read_pack(path)
+    np.savez_compressed(path, **pack(other=np.zeros(2**20)))
+    assert path.stat().st_size < 2**14
+    monkeypatch.setattr(npz, 'MAX_BYTES', 2**20)
+    with pytest.raises(ValueError, match='unpacks to .* more than'):
+        read_pack(path)
