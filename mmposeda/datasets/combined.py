@@ -9,6 +9,8 @@ from mmpose.datasets import CombinedDataset as _CombinedDataset
 from mmposeda.registry import DATASETS
 from mmposeda.structures.skeleton import metainfo_path
 
+from .images import PictureError, SampleError, naming_sample
+
 
 @DATASETS.register_module()
 class CombinedDataset(_CombinedDataset):
@@ -36,7 +38,15 @@ class CombinedDataset(_CombinedDataset):
         if self.pipeline.transforms:
             return super().prepare_data(idx)
         part, local = self._get_subset_index(idx)
-        sample = self.datasets[part][local]
+        try:
+            sample = self.datasets[part][local]
+        except Exception as error:
+            if isinstance(error, SampleError) and not isinstance(error, PictureError):
+                raise
+            # MMPose's own data sets do not say which sample it was
+            path = self.datasets[part].get_data_info(local).get('img_path')
+            with naming_sample(self.datasets[part], local, path):
+                raise
         if 'data_samples' not in sample:
             raise TypeError(
                 f'the pipeline of data set {part} ({type(self.datasets[part]).__name__}) must end in PackPoseInputs, '

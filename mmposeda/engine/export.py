@@ -83,9 +83,10 @@ def _without_weight_files(model: dict) -> dict:
 
 
 def _plain(node):
-    """The config without our scope's prefix and our switch for package weights."""
+    """The config without our scope's prefix and the arguments that only our classes know."""
     if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items() if not (key == 'pretrained' and value is True)}
+        ours = {'max_pixels', 'pretrained' if node.get('pretrained') is True else ''}
+        return {key: _plain(value) for key, value in node.items() if key not in ours}
     if isinstance(node, (list, tuple)):
         return [_plain(value) for value in node]
     return node.removeprefix('mmposeda.') if isinstance(node, str) else node

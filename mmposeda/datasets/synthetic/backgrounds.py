@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..images import check_size, image_size
+
 _IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
@@ -139,6 +141,7 @@ def list_images(folder):
 
 @lru_cache(maxsize=256)
 def _read(path):
+    check_size(image_size(path), path)
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise OSError(f'cannot read the background picture {path}')
