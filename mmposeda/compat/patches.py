@@ -73,7 +73,24 @@ def _accept_one_element_radius(module: ModuleType) -> None:
     visualizer.draw_circles = draw
 
 
+def _check_annotations(module: ModuleType) -> None:
+    """Look at what a data set has loaded before anything uses it; mmengine and MMPose take every path and number."""
+    full_init = module.BaseDataset.full_init
+
+    @functools.wraps(full_init)
+    def full_init_checked(self):
+        if self._fully_initialized:
+            return
+        from mmposeda.datasets.annotations import checked_loading
+
+        with checked_loading(self):
+            full_init(self)
+
+    module.BaseDataset.full_init = full_init_checked
+
+
 PATCHES = {
+    'mmengine.dataset.base_dataset': _check_annotations,
     'mmengine.fileio.handlers.pickle_handler': safe_loading.protect_pickles,
     'mmengine.fileio.handlers.yaml_handler': safe_loading.protect_yaml,
     'mmengine.runner.checkpoint': safe_loading.protect_checkpoints,

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from mmengine.dataset import force_full_init
-from mmengine.fileio import exists, get_local_path, load
+from mmengine.fileio import exists, get_local_path
 from mmpose.datasets.datasets import BaseCocoStyleDataset
 
 from mmposeda.registry import DATASETS
 from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
 
+from .annotations import LIMIT, AnnotationError, labels_ignored, load_json
 from .images import image_size, naming_sample
 
 HOW_TO_GET = (
@@ -50,6 +51,8 @@ class LSPDataset(BaseCocoStyleDataset):
 
     Raises:
         FileNotFoundError: annotation file or a picture is missing; the message says where to get the data.
+        AnnotationError: the annotation file is of another kind, names pictures outside the data folder, or has sizes,
+            boxes or visible joints that are no numbers of pixels.
         ValueError: unknown part or box, joint array of another shape, a joint count other than 14, or a joint set in
             ``metainfo`` that shares nothing with LSP.
     """
@@ -85,7 +88,7 @@ class LSPDataset(BaseCocoStyleDataset):
         native, wanted = Skeleton.from_metainfo('lsp'), Skeleton.from_metainfo(self._metainfo)
         self._joint_map = None if native.same_joints(wanted) else native.map_to(wanted)
         pairs = self._from_mat() if self.ann_file.endswith('.mat') else self._from_json()
-        infos = [self.parse_data_info(dict(raw_ann_info=a, raw_img_info=i)) for i, a in pairs]
+        infos = [self._info(image, ann) for image, ann in pairs]
         infos = [i for i in infos if self._is_valid_instance(i)]
         if not infos:
             raise ValueError(f'no person in {self.ann_file} for part={self.part!r}')
@@ -97,22 +100,53 @@ class LSPDataset(BaseCocoStyleDataset):
         width, height = data_info['bbox'][0, 2:] - data_info['bbox'][0, :2]
         return bool(width > 0 and height > 0)
 
+    def _info(self, image: dict, ann: dict) -> dict:
+        try:
+            return self.parse_data_info(dict(raw_ann_info=ann, raw_img_info=image))
+        except AnnotationError:
+            raise
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
+            what = f'no {error}' if isinstance(error, KeyError) else error
+            raise AnnotationError(
+                f'annotation {ann.get("id")} of {self.ann_file} or the entry of its picture cannot be used: {what}'
+            ) from None
+
     def parse_data_info(self, raw_data_info: dict) -> dict:
         """One annotation to MMPose's data info, with the box chosen by ``bbox``."""
         ann, img = raw_data_info['raw_ann_info'], raw_data_info['raw_img_info']
-        if len(ann['keypoints']) != 3 * 14:
-            raise ValueError(
+        if labels_ignored():
+            ann = {**ann, 'keypoints': [0.0] * 42}
+        elif len(ann['keypoints']) != 3 * 14:
+            raise AnnotationError(
                 f'annotation {ann["id"]} of {self.ann_file} has {len(ann["keypoints"]) / 3:g} joints, but LSP has 14; '
                 'for data of other joints take a data set class of theirs, such as CocoDataset'
             )
         points = np.array(ann['keypoints'], np.float32).reshape(1, 14, 3)
-        labelled = np.isfinite(points).all(-1) & (points[..., 2] > 0)
+        labelled = points[..., 2] > 0
+        good = np.where(labelled, (np.abs(points) <= LIMIT).all(-1), points[..., 2] <= 0)
+        if not good.all():
+            worst = int(np.argmin(good))
+            raise AnnotationError(
+                f'annotation {ann["id"]} of {self.ann_file} has joint {worst} at {points[0, worst].tolist()}: expected '
+                f'finite pixels up to {LIMIT:.0e} where the visibility is not 0. Correct it, or give unknown joints '
+                'visibility 0'
+            )
         points = np.where(labelled[..., None], points[..., :2], 0).astype(np.float32)
         if self._joint_map is not None:
             points, labelled = self._joint_map.apply(points, labelled)
+        if not (0 < img['width'] <= LIMIT and 0 < img['height'] <= LIMIT):
+            raise AnnotationError(
+                f'picture {img["id"]} of {self.ann_file} is {img["width"]} x {img["height"]} pixels large: expected '
+                f'numbers from 1 to {LIMIT:.0e}'
+            )
         box = np.array([[0, 0, img['width'], img['height']]], np.float32)
         if self.bbox == 'ann':
-            box = np.array([ann['bbox']], np.float32)
+            box = np.array([ann['bbox']], np.float32).reshape(1, 4)
+            if not (np.abs(box) <= LIMIT).all() or (box[:, 2:] < 0).any():
+                raise AnnotationError(
+                    f'annotation {ann["id"]} of {self.ann_file} has the box {ann["bbox"]}: expected x, y, width, '
+                    f"height in pixels up to {LIMIT:.0e}. Correct it, or take bbox='image'"
+                )
             box[:, 2:] += box[:, :2]
         info = dict(
             img_id=img['id'],
@@ -150,7 +184,11 @@ class LSPDataset(BaseCocoStyleDataset):
                 f"part={self.part!r} is for LSP's own joints.mat; for {self.ann_file} use all, train or val and "
                 'give the test file as ann_file'
             )
-        raw = load(self.ann_file)
+        raw = load_json(self.ann_file, lists=('images', 'annotations'))
+        for key, needed in (('images', 'id'), ('annotations', 'image_id')):
+            bad = next((e for e in raw[key] if not isinstance(e, dict) or not isinstance(e.get(needed), int)), None)
+            if bad is not None:
+                raise AnnotationError(f'an entry of {key!r} in {self.ann_file} has no number {needed!r}: {bad!r:.80}')
         images = {i['id']: i for i in raw['images'] if self._in_part(i['id'])}
         return [(images[a['image_id']], a) for a in raw['annotations'] if a['image_id'] in images]
 
@@ -160,8 +198,14 @@ class LSPDataset(BaseCocoStyleDataset):
     def _from_mat(self) -> list[tuple[dict, dict]]:
         from scipy.io import loadmat
 
-        with get_local_path(self.ann_file) as path:
-            joints = loadmat(path)['joints']
+        try:
+            with get_local_path(self.ann_file) as path:
+                joints = loadmat(path, variable_names=['joints'])['joints']
+        except Exception as error:  # scipy has a dozen ways to say it
+            what = f'it has no {error}' if isinstance(error, KeyError) else error
+            raise AnnotationError(f'{self.ann_file} is no joints.mat of LSP: {what}. {HOW_TO_GET}') from None
+        if joints.dtype.kind not in 'fiu':
+            raise AnnotationError(f'`joints` in {self.ann_file} holds no numbers but {joints.dtype}. {HOW_TO_GET}')
         if joints.ndim == 3 and joints.shape[:2] == (3, 14):
             points, extended = joints.transpose(2, 1, 0), False
             visible = np.ones_like(points[..., 2]) if self.use_occluded else 1 - points[..., 2]

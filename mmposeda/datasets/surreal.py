@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from mmengine.dataset import force_full_init
-from mmengine.fileio import load
 from mmpose.datasets.datasets import BaseCocoStyleDataset
 
 from mmposeda.registry import DATASETS
 from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
 
+from .annotations import LIMIT, AnnotationError, check_paths, labels_ignored, load_json
 from .images import image_size, naming_sample
 
 RUNS = (0, 1, 2)
@@ -22,6 +22,18 @@ HOW_TO_GET = (
     'class reads the re-packed crops of the Transfer-Learning-Library (tllib, keypoint detection, data set SURREAL): '
     'unpack them so that data_root holds train/run0.json and train/run0/, and so on for run1, run2, val and test.'
 )
+
+
+def _numbers(path: str, entry: dict, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        values = np.array(entry[key], np.float32)
+    except (KeyError, TypeError, ValueError):
+        raise AnnotationError(f'the entry of {path} has no numbers in {key}') from None
+    if values.shape != shape:
+        raise AnnotationError(f'{path} has {key} of shape {values.shape}, but SURREAL has 24 joints, {shape}')
+    if not (np.abs(values) <= LIMIT).all():
+        raise AnnotationError(f'{path} has {key} with NaN, infinite or absurd numbers; correct or remove its entry')
+    return values
 
 
 @DATASETS.register_module()
@@ -43,6 +55,8 @@ class SURREALDataset(BaseCocoStyleDataset):
 
     Raises:
         FileNotFoundError: an annotation file or the first picture is missing; says where the data is had.
+        AnnotationError: an annotation file of another kind, a picture outside the data folder, or joints that are no
+            numbers of pixels.
         ValueError: unknown split or shoulder, an entry without 24 joints, or no joint in common with ``metainfo``.
     """
 
@@ -69,25 +83,32 @@ class SURREALDataset(BaseCocoStyleDataset):
             path = osp.join(root, f'run{run}.json')
             if not osp.isfile(path):
                 raise FileNotFoundError(f'annotation file {path} does not exist. {HOW_TO_GET}')
-            entries += [(f'run{run}/{entry["name"]}', entry) for entry in load(path)]
+            part = load_json(path)
+            named = isinstance(part, list) and [isinstance(e, dict) and isinstance(e.get('name'), str) for e in part]
+            if named is False or not all(named):
+                raise AnnotationError(f'{path} is no file of SURREAL: expected a list of dicts with a `name`')
+            entries += [(f'run{run}/{entry["name"]}', entry) for entry in part]
         if self.split.startswith('reference'):
             random.Random(42).shuffle(entries)
             held_out = min(int(len(entries) * 0.2), 3200)
             entries = entries[held_out:] if self.split == 'reference' else entries[:held_out]
         if not entries:
             raise ValueError(f'no person in {root} for split={self.split!r}')
+        check_paths((osp.join(root, name) for name, _ in entries), [self.data_root, *self.data_prefix.values()], root)
         first = osp.join(root, entries[0][0])
         if not osp.isfile(first):
             raise FileNotFoundError(f'picture {first} does not exist. {HOW_TO_GET}')
         return [self._info(i, osp.join(root, name), entry) for i, (name, entry) in enumerate(entries)]
 
     def _info(self, number: int, path: str, entry: dict) -> dict:
-        points = np.array(entry['keypoint2d'], np.float32)
-        if points.shape != (24, 2):
-            raise ValueError(f'{path} has keypoint2d of shape {points.shape}, but SURREAL has 24 joints, (24, 2)')
+        points, space, camera = np.zeros((24, 2)), np.zeros((24, 3)), np.zeros((3, 3))
+        if not labels_ignored():
+            points = _numbers(path, entry, 'keypoint2d', (24, 2))
+            space = _numbers(path, entry, 'keypoint3d', (24, 3))
+            camera = _numbers(path, entry, 'intrinsic_matrix', (3, 3))
         visible = np.ones((1, 24), bool)
         keypoints, visible = self._joint_map.apply(points[None], visible)
-        in_camera = self._joint_map.apply(1000 * np.array(entry['keypoint3d'], np.float32)[None])
+        in_camera = self._joint_map.apply(1000 * space[None])
         return dict(
             img_id=number,
             img_path=path,
@@ -95,7 +116,7 @@ class SURREALDataset(BaseCocoStyleDataset):
             keypoints=keypoints.astype(np.float32),
             keypoints_visible=visible.astype(np.float32),
             keypoints_3d_cam=in_camera.astype(np.float32),  # (1, K, 3) mm
-            intrinsic_matrix=np.array(entry['intrinsic_matrix'], np.float32),
+            intrinsic_matrix=camera.astype(np.float32),
             num_keypoints=int(visible.sum()),
             iscrowd=0,
             id=number,

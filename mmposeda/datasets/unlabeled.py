@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ConcatDataset, force_full_init
-from mmengine.fileio import load
 from mmengine.structures import InstanceData
 from mmpose.datasets import CombinedDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -18,6 +17,7 @@ from torch.utils.data import Dataset
 
 from mmposeda.registry import DATASETS
 
+from .annotations import LIMIT, AnnotationError, check_paths, ignoring_labels, load_json
 from .images import image_size, list_images, naming_sample
 
 # all that a pipeline may know of a picture
@@ -94,15 +94,22 @@ class UnlabeledDataset(_LabelFree, Dataset):
     NaN or shuffled annotations every sample is bitwise the same. The box is passed on as it is: where it was made from
     the joints it tells something of them, so prefer the whole picture or a detector's box.
 
+    Nor do joints decide who is in the set: MMPose's classes leave people without labelled joints out, here everybody
+    with a box counts who is no crowd. The data set is loaded at once, whatever its ``lazy_init``.
+
     Args:
-        dataset (dict | Dataset): config of a data set with its own pipeline ending in ``PackPoseInputs``.
+        dataset (dict | Dataset): config of a data set with its own pipeline ending in ``PackPoseInputs``. One that is
+            built and loaded already has looked at its joints.
 
     Raises:
         TypeError: the data set joins several (wrap each of them), or has no pipeline.
     """
 
     def __init__(self, dataset: dict | Dataset):
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        with ignoring_labels():
+            self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+            if hasattr(self.dataset, 'full_init'):
+                self.dataset.full_init()
         if isinstance(self.dataset, (CombinedDataset, ConcatDataset)):
             raise TypeError(f'UnlabeledDataset cannot wrap {type(self.dataset).__name__}; wrap each of its data sets')
         if not getattr(getattr(self.dataset, 'pipeline', None), 'transforms', True):
@@ -155,7 +162,8 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
 
     Raises:
         FileNotFoundError: folder missing or without pictures, list missing, or a listed picture missing.
-        ValueError: no joint set, or a line or box that cannot be understood.
+        ValueError: no joint set.
+        AnnotationError: a line, box or file that cannot be understood, or a picture outside the folder.
     """
 
     def __init__(self, metainfo: dict, ann_file: str = '', data_prefix: dict | None = None, **kwargs):
@@ -180,6 +188,7 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
             if not entries:
                 raise ValueError(f'{self.ann_file} names no picture')
         infos = []
+        check_paths((osp.join(folder, name) for name, _ in entries), [self.data_root, folder], self.ann_file)
         for i, (name, box) in enumerate(entries):
             path = osp.join(folder, name)
             if self.ann_file and not osp.isfile(path):
@@ -201,16 +210,25 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
         return without_labels(info, self._metainfo)
 
     def _box(self, name: str, box: list) -> dict:
-        values = np.array(box, np.float32)
-        if values.shape not in ((4,), (5,)) or not np.isfinite(values).all() or (values[2:4] <= 0).any():
-            raise ValueError(f'box {box} of {name} in {self.ann_file}: expected x, y, w, h (and a score) with w, h > 0')
+        try:
+            values = np.array(box, np.float32)
+        except (TypeError, ValueError):
+            values = np.empty(0)
+        if values.shape not in ((4,), (5,)) or not (np.abs(values) <= LIMIT).all() or (values[2:4] <= 0).any():
+            raise AnnotationError(
+                f'box {box!r:.80} of {name} in {self.ann_file}: expected x, y, w, h (and a score) with w, h > 0'
+            )
         x, y, w, h = values[:4]
         score = values[4:5] if len(values) == 5 else np.ones(1, np.float32)
         return dict(bbox=np.array([[x, y, x + w, y + h]], np.float32), bbox_score=score)
 
     def _from_text(self) -> list[tuple]:
         entries = []
-        for number, line in enumerate(Path(self.ann_file).read_text().splitlines(), 1):
+        try:
+            lines = Path(self.ann_file).read_text().splitlines()
+        except UnicodeDecodeError as error:
+            raise AnnotationError(f'{self.ann_file} is no text file: {error}') from None
+        for number, line in enumerate(lines, 1):
             words = line.split()
             if not words:
                 continue
@@ -220,16 +238,26 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
             except ValueError:
                 box, name = None, line.strip()  # a path with blanks
             if not name:
-                raise ValueError(f'line {number} of {self.ann_file}: expected `path` or `path x y w h`, got {line!r}')
+                raise AnnotationError(
+                    f'line {number} of {self.ann_file}: expected `path` or `path x y w h`, got {line!r}'
+                )
             entries.append((name, box))
         return entries
 
     def _from_json(self) -> list[tuple]:
-        raw = load(self.ann_file)
-        if isinstance(raw, dict) and 'images' in raw:
-            names = {i['id']: i['file_name'] for i in raw['images']}
-            boxes = [(names[a['image_id']], a['bbox']) for a in raw.get('annotations', ()) if 'bbox' in a]
-            return boxes or [(name, None) for name in names.values()]
-        if isinstance(raw, dict):
-            return [(name, box) for name, boxes in raw.items() for box in boxes]
-        raise ValueError(f'{self.ann_file}: expected {{path: [[x, y, w, h], ...]}} or a COCO-style dict, got a list')
+        raw = load_json(self.ann_file)
+        try:
+            if 'images' in raw:
+                names = {i['id']: i['file_name'] for i in raw['images']}
+                boxes = [(names[a['image_id']], a['bbox']) for a in raw.get('annotations', ()) if 'bbox' in a]
+                entries = boxes or [(name, None) for name in names.values()]
+            else:
+                entries = [(name, box) for name, boxes in raw.items() for box in boxes]
+            if all(isinstance(name, str) for name, _ in entries):
+                return entries
+        except (LookupError, TypeError, AttributeError):
+            pass
+        raise AnnotationError(
+            f'{self.ann_file}: expected {{path: [[x, y, w, h], ...]}} or a COCO-style dict, got a {type(raw).__name__} '
+            'of another layout'
+        )
