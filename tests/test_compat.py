@@ -5,6 +5,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import yapf.yapflib.yapf_api
 
 import mmposeda  # noqa: F401
 from mmposeda.compat import cocotools, imports, patches
@@ -213,3 +214,20 @@ class TestPatches:
 def _hide(name):
     real = importlib.util.find_spec
     return lambda wanted, *args: None if wanted == name else real(wanted, *args)
+
+
+def test_a_config_is_formatted_once_and_again_when_it_has_changed(monkeypatch):
+    from mmengine.config import Config
+    from mmengine.config import config as module
+
+    calls = []
+    monkeypatch.setattr(yapf.yapflib.yapf_api, 'FormatTree', lambda *a, _f=yapf.yapflib.yapf_api.FormatTree, **k: (
+        calls.append(1), _f(*a, **k))[1])  # fmt: skip
+    assert module.FormatCode.__wrapped__ is yapf.yapflib.yapf_api.FormatCode
+    config = Config(dict(a=1, b=dict(c='only here')))
+    texts = [config.pretty_text for _ in range(3)]
+    assert len(calls) == 1
+    config.b.c = 'changed'
+    assert 'changed' in config.pretty_text
+    assert texts[0] == texts[2] != config.pretty_text
+    assert len(calls) == 2

@@ -89,7 +89,25 @@ def _check_annotations(module: ModuleType) -> None:
     module.BaseDataset.full_init = full_init_checked
 
 
+def _format_once(module: ModuleType) -> None:
+    """Keep the last formatted configs: mmengine formats the whole config anew for every checkpoint (half a second)."""
+    format_code = module.FormatCode
+    formatted: dict = {}
+
+    @functools.wraps(format_code)
+    def format_cached(text: str, *args, **kwargs):
+        key = (text, repr(args), repr(kwargs))
+        if key not in formatted:
+            while len(formatted) > 3:
+                del formatted[next(iter(formatted))]
+            formatted[key] = format_code(text, *args, **kwargs)
+        return formatted[key]
+
+    module.FormatCode = format_cached
+
+
 PATCHES = {
+    'mmengine.config.config': _format_once,
     'mmengine.dataset.base_dataset': _check_annotations,
     'mmengine.fileio.handlers.pickle_handler': safe_loading.protect_pickles,
     'mmengine.fileio.handlers.yaml_handler': safe_loading.protect_yaml,
