@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 from mmengine.runner import EpochBasedTrainLoop as _EpochBasedTrainLoop
 from mmengine.runner import IterBasedTrainLoop as _IterBasedTrainLoop
 from torch import nn
@@ -17,6 +20,14 @@ def _resumable(runner, dataloader: DataLoader | dict, endless: bool) -> Resumabl
         distinct = runner._randomness_cfg.get('diff_rank_seed', False)
         dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=distinct)
     return ResumableLoader(dataloader, runner.seed, endless)
+
+
+@contextmanager
+def _stopping(loader: ResumableLoader) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        loader.stop_workers()
 
 
 @LOOPS.register_module()
@@ -35,19 +46,21 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
 
     def __init__(self, runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
         super().__init__(runner, _resumable(runner, dataloader, endless=True), *args, **kwargs)
+        self.dataloader_iterator = iter(self.dataloader)
 
     def run(self) -> nn.Module:
         """Train to the end, from the iteration that was resumed."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self.dataloader.begin(self._iter)
-        while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
-            self.run_iter(next(self.dataloader_iterator))
-            self._decide_current_val_interval()
-            due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
-            if self.runner.val_loop is not None and self._iter >= self.val_begin and due:
-                self.runner.val_loop.run()
+        with _stopping(self.dataloader), closing(self.dataloader_iterator):
+            while self._iter < self._max_iters and not self.stop_training:
+                self.runner.model.train()
+                self.run_iter(next(self.dataloader_iterator))
+                self._decide_current_val_interval()
+                due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
+                if self.runner.val_loop is not None and self._iter >= self.val_begin and due:
+                    self.runner.val_loop.run()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -68,6 +81,11 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
     def __init__(self, runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
         super().__init__(runner, _resumable(runner, dataloader, endless=False), *args, **kwargs)
 
+    def run(self) -> nn.Module:
+        """Train to the end, from the iteration that was resumed."""
+        with _stopping(self.dataloader):
+            return super().run()
+
     def run_epoch(self) -> None:
         """Train one epoch, or the rest of it."""
         self.runner.call_hook('before_train_epoch')
@@ -80,7 +98,8 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
             )
             skip = 0
         self.dataloader.begin(self._iter, skip)
-        for index, batch in enumerate(self.dataloader, skip):
-            self.run_iter(index, batch)
+        with closing(iter(self.dataloader)) as batches:
+            for index, batch in enumerate(batches, skip):
+                self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1

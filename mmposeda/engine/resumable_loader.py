@@ -153,13 +153,22 @@ class ResumableLoader(DataLoader):
         """
         self._numbered.start, self._numbered.skip = start, skip
 
+    def stop_workers(self) -> None:
+        """End the workers that ``persistent_workers`` keeps."""
+        self._iterator = None
+
     def __iter__(self) -> Iterator:
         # A generator: mmengine's loop asks for an iterator when it is built, before it is known where to begin.
         yield from super().__iter__()
 
 
 def _start_worker(worker_id: int, then: Callable | None) -> None:
-    # A scheduler that pre-empts signals the whole group; the main process still needs its batch to save and exit.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A scheduler that pre-empts signals the whole group, but the main process still needs its batch to save and exit.
+    # The second signal is for the worker: so ends it at the exit of a process that had no time to stop it.
+    signal.signal(signal.SIGTERM, _outlive_one_signal)
     if then is not None:
         then(worker_id)
+
+
+def _outlive_one_signal(*args) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from toy import write_toy
+from toy_adaptation import write_adaptation
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,3 +35,11 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(('127.0.0.1', 0))
         return sock.getsockname()[1]
+
+
+@pytest.fixture
+def toy_adaptation(tmp_path):
+    """Return a function that writes the toy adaptation, with more config text, and returns its config's path."""
+    return lambda more='', **kwargs: write_adaptation(
+        tmp_path, ROOT / 'configs' / '_base_' / 'default_runtime.py', more, **kwargs
+    )

@@ -1,0 +1,133 @@
+"""A run that was interrupted ends as the same run without the interruption, bit for bit."""
+
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from toy_adaptation import UDAPE
+
+RUN = """
+_base_ = ['{base}']
+train_cfg = dict(max_iters=6, val_interval=3)
+default_hooks = dict(checkpoint=dict(interval=3, max_keep_ckpts=-1))
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, by_epoch=False)]
+"""
+EPOCHS = """
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1, _delete_=True)
+train_dataloader = dict(sampler=dict(epoch_length=3))
+log_processor = dict(by_epoch=True)
+"""
+CASES = dict(
+    iterations=('iter_3.pth', UDAPE, ''),
+    epochs=('epoch_1.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(by_epoch=True, interval=1)\n'),
+    inside_an_epoch=('iter_2.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(interval=2)\n'),
+    inside_an_accumulation=('iter_3.pth', UDAPE, 'optim_wrapper = dict(accumulative_counts=2)\n'),
+    finite_sampler_and_plain_model=(
+        'iter_3.pth',
+        '',
+        """
+train_dataloader = dict(
+    sampler=dict(type='DefaultSampler', shuffle=True, _delete_=True),
+    dataset=dict(pipeline=_base_.augmented, _delete_=True, **_base_.dataset),
+)
+model = dict(_delete_=True, **_base_.estimator)
+""",
+    ),
+)
+
+
+def last(folder):
+    name = (folder / 'last_checkpoint').read_text().rpartition('/')[2]
+    return torch.load(folder / name, map_location='cpu', weights_only=True)
+
+
+def equal(a, b, path=''):
+    """Bitwise equality of nested content; the first difference is named."""
+    if isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype and torch.equal(a, b), path
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            equal(a[key], b[key], f'{path}.{key}')
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b), path
+        for i, pair in enumerate(zip(a, b)):
+            equal(*pair, f'{path}[{i}]')
+    elif not (isinstance(a, float) and math.isnan(a) and math.isnan(b)):
+        assert a == b, path
+
+
+def same_run(first, second):
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'random_state'):
+        equal(first.get(key), second.get(key), key)
+    assert first['meta']['iter'] == second['meta']['iter']
+    losses = [run['message_hub']['log_scalars']['train/loss'].data[0] for run in (first, second)]
+    assert losses[0].tolist() == losses[1].tolist()
+
+
+@pytest.fixture
+def interrupt(tmp_path):
+    """Copy what a run had left when it had written checkpoint NAME, as if it had been killed right then."""
+
+    def copy(run, name, into='interrupted'):
+        folder = tmp_path / into
+        folder.mkdir(parents=True)
+        shutil.copy(run / name, folder / name)
+        (folder / 'last_checkpoint').write_text(str(folder / name))
+        return folder
+
+    return copy
+
+
+class TestExactResume:
+    @pytest.mark.parametrize('case, workers', [*((case, 0) for case in CASES), ('iterations', 2)])
+    def test_equals_the_uninterrupted_run(self, case, workers, toy_adaptation, tool, tmp_path, interrupt):
+        middle, method, more = CASES[case]
+        config = tmp_path / 'run.py'
+        config.write_text(RUN.format(base=toy_adaptation(method, workers=workers)) + more)
+        tool('train').main([str(config), '--work-dir', str(tmp_path / 'whole')])
+        folder = interrupt(tmp_path / 'whole', middle)
+        torch.manual_seed(99)  # a new process would not be in the old one's state
+        tool('train').main([str(config), '--work-dir', str(folder), '--resume'])
+        same_run(last(tmp_path / 'whole'), last(folder))
+
+    def test_inside_a_stage(self, toy_adaptation, tool, tmp_path, interrupt):
+        stages = "stages = [dict(name='pretrain'), dict(name='adapt', load_from='{pretrain}', " + (
+            'default_hooks=dict(checkpoint=dict(interval=3)))]\ntrain_cfg = dict(max_iters=6)\n'
+        )
+        config = str(toy_adaptation(UDAPE + stages))
+        whole = tmp_path / 'whole'
+        tool('train').main([config, '--work-dir', str(whole), '--no-validate'])
+        shutil.copytree(whole / 'pretrain', tmp_path / 'interrupted' / 'pretrain')
+        interrupt(whole / 'adapt', 'iter_3.pth', 'interrupted/adapt')
+        tool('train').main([config, '--work-dir', str(tmp_path / 'interrupted'), '--no-validate', '--resume'])
+        same_run(last(whole / 'adapt'), last(tmp_path / 'interrupted' / 'adapt'))
+        marker = json.loads((tmp_path / 'interrupted' / 'adapt' / 'finished.json').read_text())
+        assert marker['iterations'] == 6
+
+    def test_number_of_workers_does_not_matter(self, toy_adaptation, tool, tmp_path):
+        config = str(toy_adaptation(UDAPE))
+        for workers in (0, 2):
+            option = ['--cfg-options', f'train_dataloader.num_workers={workers}']
+            tool('train').main([config, '--work-dir', str(tmp_path / str(workers)), '--no-validate', *option])
+        same_run(last(tmp_path / '0'), last(tmp_path / '2'))
+
+    def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(self, toy_adaptation, tool, tmp_path, interrupt):
+        config = str(toy_adaptation(UDAPE + 'randomness = dict(seed=None)\n'))
+        tool('train').main([config, '--work-dir', str(tmp_path / 'whole'), '--no-validate'])
+        folder = interrupt(tmp_path / 'whole', 'iter_2.pth')
+        tool('train').main([config, '--work-dir', str(folder), '--no-validate', '--resume'])
+        same_run(last(tmp_path / 'whole'), last(folder))
+
+    def test_another_number_of_processes_is_said(self, toy_adaptation, tool, tmp_path, interrupt):
+        config = str(toy_adaptation(UDAPE))
+        tool('train').main([config, '--work-dir', str(tmp_path / 'whole'), '--no-validate'])
+        folder = interrupt(tmp_path / 'whole', 'iter_2.pth')
+        content = torch.load(folder / 'iter_2.pth', weights_only=True)
+        content['random_state'] *= 2
+        torch.save(content, folder / 'iter_2.pth')
+        tool('train').main([config, '--work-dir', str(folder), '--no-validate', '--resume'])
+        log = ''.join(path.read_text() for path in folder.glob('*/*.log'))
+        assert 'random state of 2 processes, this run has 1' in log

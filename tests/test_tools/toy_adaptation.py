@@ -1,0 +1,97 @@
+"""A tiny adaptation: the toy task's pictures as source and, redrawn, as unlabelled target; a network with dropout."""
+
+import textwrap
+
+from toy import write_toy
+
+NETWORK = '''
+import torch
+from mmpose.registry import MODELS
+from torch import nn
+
+
+@MODELS.register_module(force=True)
+class ToyBackbone(nn.Module):
+    """Two convolutions, stride 4; batch statistics, dropout, NaN in chosen calls and a large file where asked for."""
+
+    def __init__(self, dropout=0.0, norm=True, nan_at=(), nan_gradient_at=(), ballast=0):
+        super().__init__()
+        norm_layer = nn.BatchNorm2d(8) if norm else nn.Identity()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), norm_layer, nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(8, 8, 3, 2, 1)
+        )
+        self.nan_at, self.nan_gradient_at, self.calls = nan_at, nan_gradient_at, 0
+        self.register_buffer('ballast', torch.zeros(ballast))
+
+    def init_weights(self):
+        pass
+
+    def forward(self, x):
+        self.calls += self.training
+        if self.training and self.calls in self.nan_at:
+            x = x * float('nan')
+        x = self.layers(x)
+        if self.training and self.calls in self.nan_gradient_at:
+            x.register_hook(lambda gradient: gradient * float('nan'))
+        return (x,)
+'''
+
+CONFIG = """
+import sys
+sys.path.insert(0, '{folder}')
+custom_imports = dict(imports=['toy_network'], allow_failed_imports=False)
+estimator = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(type='PoseDataPreprocessor', mean=[127.0] * 3, std=[64.0] * 3),
+    backbone=dict(type='ToyBackbone', dropout=0.2),
+    head=dict(
+        type='HeatmapHead',
+        in_channels=8,
+        out_channels=2,
+        deconv_out_channels=None,
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=codec,
+    ),
+)
+model = dict(_delete_=True, type='SourceOnly', estimator=estimator)
+augmented = [pipeline[0], pipeline[1], dict(type='RandomFlip'), dict(type='RandomBBoxTransform'), *pipeline[2:]]
+train_dataloader = dict(
+    _delete_=True,
+    batch_size=4,
+    num_workers={workers},
+    sampler=dict(type='DomainSampler', quotas=[2, 2]),
+    dataset=dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='{folder}/metainfo.py'),
+        datasets=[
+            dict(pipeline=augmented, **dataset),
+            dict(type='UnlabeledDataset', dataset=dict(
+                pipeline=[*augmented[:5], augmented[-1]], **{**dataset, 'data_root': '{folder}/target'})),
+        ],
+    ),
+)
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=0.01))
+"""
+
+UDAPE = """
+model = dict(type='UDAPE', style=dict(type='StatisticsStyleTransfer'), keep_rate=0.9, teacher_bn='ema',
+             occlusion_threshold=0.0)
+custom_hooks = [dict(type='MeanTeacherHook')]
+default_hooks = dict(
+    schedule=dict(type='ScheduleHook', schedules=[dict(attribute='consistency_weight', start=0.5, end=1.5)]))
+"""
+
+
+def write_adaptation(folder, runtime, more='', workers=0, count=7):
+    """Write pictures of both domains, the network and two configs; return the path of the adaptation's."""
+    (folder / 'target').mkdir()
+    write_toy(folder / 'target', runtime, count=count + 2)
+    base = write_toy(folder, runtime, count=count)
+    (folder / 'toy_network.py').write_text(NETWORK)
+    text = CONFIG.replace('{folder}', str(folder)).replace('{workers}', str(workers))
+    adaptation = folder / 'adaptation.py'
+    # one file after the other: a child's values are merged over its base's
+    task, run = folder / 'task.py', textwrap.dedent(more)
+    task.write_text(base.read_text() + text.replace('_delete_=True, ', '').replace('    _delete_=True,\n', ''))
+    adaptation.write_text(f"_base_ = ['{task}']\n{run}")
+    return adaptation
