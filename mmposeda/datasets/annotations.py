@@ -116,6 +116,8 @@ def check_numbers(infos: Sequence[dict], ann_file: str) -> None:
 def _good_keypoints(info: dict) -> np.ndarray:
     inside = np.abs(info['keypoints']) <= LIMIT
     visible = info.get('keypoints_visible')
+    if getattr(visible, 'ndim', 0) == inside.ndim:  # some of MMPose's classes put a weight beside it
+        visible = visible[..., 0]
     if getattr(visible, 'shape', None) != inside.shape[:-1]:
         return inside
     return inside | (visible[..., None] <= 0)  # what is not visible is not read

@@ -71,7 +71,7 @@ class NonFiniteHook(Hook):
         """Listen to the model's losses and to the optimisers."""
         model = unwrapped(runner)
         self._runner = runner
-        self._buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self._buffers = list(model.buffers())
         self._good_buffers = [buffer.clone() for buffer in self._buffers]
         model.parse_losses = functools.partial(self._parse_losses, model.parse_losses)
         wrapper = runner.optim_wrapper
@@ -83,7 +83,9 @@ class NonFiniteHook(Hook):
         unwrapped(runner).__dict__.pop('parse_losses', None)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Remember whose samples these are."""
+        """Remember whose samples these are, and the buffers as they are before a step's first batch."""
+        if not self._samples:  # after the teacher has moved, so not right after the last step
+            torch._foreach_copy_(self._good_buffers, self._buffers)
         self._samples.append(data_batch)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -145,7 +147,6 @@ class NonFiniteHook(Hook):
     def _judge(self, finding: _Finding) -> bool:
         """Whether the step may be made; puts the statistics back and raises by policy if not."""
         if finding.finite:
-            torch._foreach_copy_(self._good_buffers, self._buffers)
             self._in_a_row = 0
             return True
         torch._foreach_copy_(self._buffers, self._good_buffers)
