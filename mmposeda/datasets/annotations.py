@@ -71,7 +71,7 @@ def load_json(path: str, lists: Sequence[str] = ()) -> Any:
 def check_paths(paths: Iterable[str], roots: Sequence[str | None], ann_file: str) -> None:
     """Check that pictures lie below one of the folders that the config declares.
 
-    Names are compared, links are not followed: data folders are often links. 100 000 names take about 0.02 s.
+    Names are compared, links are not followed: data folders are often links. 100 000 names take 0.05 to 0.3 s.
 
     Args:
         paths (Iterable[str]): Paths as they will be opened.
