@@ -231,3 +231,13 @@ def test_a_config_is_formatted_once_and_again_when_it_has_changed(monkeypatch):
     assert 'changed' in config.pretty_text
     assert texts[0] == texts[2] != config.pretty_text
     assert len(calls) == 2
+
+
+def test_synchronised_batch_normalisation_is_refused_without_gpus(monkeypatch):
+    from mmengine.config import Config
+
+    from mmposeda.compat.distributed import prepare_cpu_launch
+
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+    with pytest.raises(ValueError, match="sync_bn='torch' needs GPUs.*SyncBuffersHook"):
+        prepare_cpu_launch(Config(dict(launcher='pytorch', sync_bn='torch')))

@@ -31,6 +31,7 @@ def prepare_cpu_launch(cfg) -> bool:
 
     Raises:
         RuntimeError: If the launcher's environment variables are missing.
+        ValueError: If the config asks for ``sync_bn``, which torch has for GPUs only.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none':
@@ -40,6 +41,11 @@ def prepare_cpu_launch(cfg) -> bool:
 
     if get_device() != 'cpu':
         return False
+    if cfg.get('sync_bn'):
+        raise ValueError(
+            f'sync_bn={cfg.sync_bn!r} needs GPUs: torch has no synchronised batch normalisation on the CPU. Without it '
+            'each process has its own batch statistics, and SyncBuffersHook averages the running ones after an epoch'
+        )
     if not distributed.is_initialized():
         _export_ranks(launcher)
         distributed.init_process_group('gloo')
