@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapper
 
 from mmposeda.models.adapters.udape import PseudoLabels
 from mmposeda.models.heatmap_estimator import predict_heatmaps
-from mmposeda.models.pseudo_labels import occlude_joint, select_confident
+from mmposeda.models.pseudo_labels import collapse_signs, occlude_joint, select_confident
 from mmposeda.registry import MODELS
 from mmposeda.structures.heatmap import gaussian_heatmaps
 from mmposeda.structures.warp import rescale, sample_affine, warp
@@ -128,6 +128,27 @@ def test_masked_joints_and_uncovered_cells_pass_no_gradient(estimator, monkeypat
     assert (heatmaps.grad[~kept] == 0).all()
     assert (heatmaps.grad[kept][..., :4] == 0).all()
     assert (heatmaps.grad[kept][..., 5:11].abs() > 0).all()
+
+
+def test_no_trusted_label_gives_a_loss_of_zero(estimator, monkeypatch):
+    model = build(estimator, mask_scope='batch')
+    heatmaps = torch.rand(2, 3, 8, 12, requires_grad=True)
+    monkeypatch.setattr('mmposeda.models.adapters.udape.predict_heatmaps', lambda net, x: heatmaps)
+    alike = torch.full((2, 3), 0.4)  # none is above the threshold
+    loss = consistency(model, torch.eye(3).repeat(2, 1, 1), torch.zeros(2, 3, 8, 12), alike)
+    loss.backward()
+    assert loss == 0
+    assert (heatmaps.grad == 0).all()
+
+
+def test_signs_of_collapse_have_closed_forms():
+    points = torch.tensor([[[0.0, 4.0], [3.0, 8.0], [9.0, 9.0]], [[8.0, 4.0], [8.0, 4.5], [9.0, 9.0]]])
+    signs = collapse_signs(points, 16.0, [(0, 1)], 1.0)
+    deviations = torch.tensor([4.0, 0.0, 2.5, 1.75, 0.0, 0.0])
+    torch.testing.assert_close(signs['spread'], deviations.mean() / 16)
+    assert signs['merged'] == 0.5
+    assert list(collapse_signs(points[:1], 16.0, [], 1.0)) == ['spread']
+    assert collapse_signs(points[:1], 16.0, [], 1.0)['spread'] == 0
 
 
 def test_teacher_and_pseudo_labels_get_no_gradient(estimator, make_batch):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+from processes import start, wait_for
 from test_resume import last, same_run
 from toy_adaptation import UDAPE
 
@@ -19,31 +20,6 @@ _base_ = ['{base}']
 model = dict(estimator=dict(backbone=dict(ballast=2000000)))
 default_hooks = dict(checkpoint=dict(interval=1))
 """
-
-
-def start(command):
-    """Run a command of the tool in a child of this process, so that nothing need be imported again."""
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 70
-    try:
-        with open(os.devnull, 'w') as sink:
-            os.dup2(sink.fileno(), 1)
-            os.dup2(sink.fileno(), 2)
-        command()
-        status = 0
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else 1
-    finally:
-        os._exit(status)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.time() + seconds
-    while not condition():
-        assert time.time() < deadline, 'the run does not get on'
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize('kills', [3, pytest.param(50, marks=pytest.mark.slow)])

@@ -5,6 +5,8 @@ import textwrap
 from toy import write_toy
 
 NETWORK = '''
+import os
+
 import torch
 from mmpose.registry import MODELS
 from torch import nn
@@ -14,13 +16,14 @@ from torch import nn
 class ToyBackbone(nn.Module):
     """Two convolutions, stride 4; batch statistics, dropout, NaN in chosen calls and a large file where asked for."""
 
-    def __init__(self, dropout=0.0, norm=True, nan_at=(), nan_gradient_at=(), ballast=0):
+    def __init__(self, dropout=0.0, norm=True, nan_at=(), nan_gradient_at=(), nan_rank=0, ballast=0):
         super().__init__()
         norm_layer = nn.BatchNorm2d(8) if norm else nn.Identity()
         self.layers = nn.Sequential(
             nn.Conv2d(3, 8, 3, 2, 1), norm_layer, nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(8, 8, 3, 2, 1)
         )
-        self.nan_at, self.nan_gradient_at, self.calls = nan_at, nan_gradient_at, 0
+        here = int(os.environ.get('RANK', 0)) == nan_rank
+        self.nan_at, self.nan_gradient_at, self.calls = nan_at if here else (), nan_gradient_at if here else (), 0
         self.register_buffer('ballast', torch.zeros(ballast))
 
     def init_weights(self):
