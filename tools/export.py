@@ -9,7 +9,8 @@ from mmengine.registry import init_default_scope
 
 import mmposeda  # noqa: F401  (makes MMPose importable)
 from mmposeda.engine.export import export_plain
-from mmposeda.engine.stages import StageError, stage_config, stage_names
+from mmposeda.engine.failures import one_line
+from mmposeda.engine.stages import stage_config, stage_names
 
 _CHECK = """
 import sys
@@ -40,13 +41,11 @@ def main(argv=None):
     """Export, and check if asked to."""
     args = parse_args(argv)
     config = Config.fromfile(args.config)
-    try:
+    with one_line(args.config):
         # a stage's model may predict with other weights than the whole config's
         config = stage_config(config, args.stage or stage_names(config)[-1])
-    except StageError as error:
-        raise SystemExit(f'{args.config}: {error}') from error
-    init_default_scope(config.get('default_scope', 'mmposeda'))
-    paths = [str(path) for path in export_plain(config, args.checkpoint, args.out)]
+        init_default_scope(config.get('default_scope', 'mmposeda'))
+        paths = [str(path) for path in export_plain(config, args.checkpoint, args.out)]
     print('Wrote', *paths)
     if args.check:
         subprocess.run([sys.executable, '-c', _CHECK, *paths, args.check], check=True)

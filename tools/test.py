@@ -10,7 +10,9 @@ from mmengine.runner import Runner
 
 import mmposeda  # noqa: F401
 from mmposeda.compat.distributed import prepare_cpu_launch
-from mmposeda.engine.stages import StageError, stage_config, stage_names
+from mmposeda.engine.checkpoints import check
+from mmposeda.engine.failures import one_line
+from mmposeda.engine.stages import stage_config, stage_names
 
 
 def parse_args(argv=None):
@@ -80,15 +82,14 @@ def main(argv=None):
     """Run the command."""
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)
-    try:
-        name = stage_names(cfg)[-1] if args.stage is None else args.stage
-        cfg = stage_config(cfg, name, args.cfg_options)
-    except StageError as error:
-        raise SystemExit(f'{args.config}: {error}') from error
-    apply_flags(cfg, args)
-    prepare_cpu_launch(cfg)
-    runner = Runner.from_cfg(cfg)
-    metrics = runner.test()
+    with one_line(args.config):
+        cfg = stage_config(cfg, stage_names(cfg)[-1] if args.stage is None else args.stage, args.cfg_options)
+        apply_flags(cfg, args)
+        prepare_cpu_launch(cfg)
+        if '://' not in args.checkpoint:
+            check(args.checkpoint)
+        runner = Runner.from_cfg(cfg)
+        metrics = runner.test()
     if args.out is not None and runner.rank == 0:
         mmengine.dump(metrics, args.out)
     return metrics

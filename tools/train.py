@@ -8,9 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 import mmposeda  # noqa: F401
-from mmposeda.engine.checkpoints import CheckpointError
-from mmposeda.engine.hooks.non_finite_hook import NonFiniteError
-from mmposeda.engine.stages import StageError
+from mmposeda.engine.failures import one_line
 from mmposeda.engine.training import train
 
 
@@ -93,7 +91,7 @@ def main(argv=None):
     cfg = Config.fromfile(args.config)
     # a folder on the command line goes before the config's own, and that before the config's name
     default = cfg.get('work_dir') or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
-    try:
+    with one_line(args.config):
         train(
             cfg,
             args.work_dir or default,
@@ -102,10 +100,6 @@ def main(argv=None):
             options=args.cfg_options,
             prepare=lambda stage_cfg: apply_flags(stage_cfg, args),
         )
-    except StageError as error:
-        raise SystemExit(f'{args.config}: {error}') from error
-    except (CheckpointError, NonFiniteError) as error:
-        raise SystemExit(f'{type(error).__name__}: {error}') from error
 
 
 if __name__ == '__main__':

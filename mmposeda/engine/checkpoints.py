@@ -14,6 +14,8 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import _load_checkpoint
 
+from mmposeda.compat.safe_loading import UnsafeFileError
+
 ASIDE, DIGEST, POINTER = '.part', '.sha256', 'last_checkpoint'
 _BLOCK = 1 << 24
 # what a run goes on from; a file of weights alone lacks them
@@ -124,8 +126,8 @@ def read(path: str, map_location: str = 'cpu') -> dict:
     """
     try:
         content = _load_checkpoint(path, map_location=map_location, logger='silent')
-    except CheckpointError:
-        raise
+    except UnsafeFileError as error:
+        raise CheckpointError(str(error)) from error
     except Exception as error:  # torch has a dozen ways to say it
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(

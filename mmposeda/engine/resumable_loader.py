@@ -155,11 +155,24 @@ class ResumableLoader(DataLoader):
 
     def stop_workers(self) -> None:
         """End the workers that ``persistent_workers`` keeps."""
+        _shut_down(self._iterator)
         self._iterator = None
 
     def __iter__(self) -> Iterator:
         # A generator: mmengine's loop asks for an iterator when it is built, before it is known where to begin.
-        yield from super().__iter__()
+        iterator = super().__iter__()
+        try:
+            yield from iterator
+        finally:
+            if not self.persistent_workers:
+                _shut_down(iterator)
+
+
+def _shut_down(iterator: Any) -> None:
+    # An exception keeps the iterator alive with its traceback, and the workers of a live iterator wait for work; at
+    # the exit of the process they would then be waited for.
+    if hasattr(iterator, '_shutdown_workers'):
+        iterator._shutdown_workers()
 
 
 def _start_worker(worker_id: int, then: Callable | None) -> None:

@@ -13,8 +13,6 @@ import pytest
 import torch
 from toy_adaptation import UDAPE
 
-from mmposeda.datasets.annotations import AnnotationError
-
 ROOT = Path(__file__).resolve().parents[2]
 
 ONE_ITERATION = """
@@ -76,7 +74,7 @@ COMMANDS = {
 def test_a_checkpoint_runs_no_code(run, hostile, tool, tmp_path, name):
     command, arguments = COMMANDS[name]
     places = dict(config=run[0], run=run[1], path=hostile[0], new=tmp_path / 'new')
-    with pytest.raises((SystemExit, RuntimeError)) as caught:
+    with pytest.raises(SystemExit) as caught:
         tool(command).main([argument.format(**places) for argument in arguments])
     assert not hostile[1].exists()
     message = str(caught.value)
@@ -100,7 +98,7 @@ def test_annotations_that_lead_out_of_the_data_folder_stop_training(toy_adaptati
     labels = json.loads((tmp_path / 'target' / 'labels.json').read_text())
     labels['images'][2]['file_name'] = '../../secret.png'
     (tmp_path / 'target' / 'labels.json').write_text(json.dumps(labels))
-    with pytest.raises(AnnotationError, match=r'target/labels\.json names a picture outside'):
+    with pytest.raises(SystemExit, match=r'AnnotationError: .*target/labels\.json names a picture outside'):
         tool('train').main([str(config), '--work-dir', str(tmp_path / 'run')])
 
 
@@ -116,7 +114,7 @@ def test_a_broken_picture_ends_training_and_is_named(toy_adaptation, tmp_path, w
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
     ) as process:
         try:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=200)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmposeda.compat.safe_loading import load_tensors
 from mmposeda.registry import MODELS
 
 _HELP = (
@@ -78,7 +79,7 @@ class AdaINStyleNet(BaseModule):
     own.
 
     Args:
-        encoder_weights (str): File of the normalised VGG-19. Loaded with ``weights_only=True``.
+        encoder_weights (str): File of the normalised VGG-19. Nothing in it is executed.
         decoder_weights (str, optional): File of the decoder: a checkpoint of stage ``style`` or a bare state dict.
         input_space (str): 'imagenet' or 'unit'.
         style_weight (float): Weight of the Gram loss in :meth:`loss` (the release uses 0.1).
@@ -160,7 +161,7 @@ class AdaINStyleNet(BaseModule):
 def _read(path: str, prefix: str = '', keep: int | None = None) -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise FileNotFoundError(f'No such weight file: {path}. {_HELP}')
-    state = torch.load(path, map_location='cpu', weights_only=True)
+    state = load_tensors(path, 'cpu')
     state = state.get('state_dict', state)
     if prefix:
         marked = {k.split(prefix, 1)[1]: v for k, v in state.items() if prefix in k}
