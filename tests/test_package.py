@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -35,3 +36,19 @@ def test_wheel_asks_for_nothing_that_would_change_an_existing_environment(wheel)
     metadata = archive.read(next(name for name in archive.namelist() if name.endswith('METADATA'))).decode()
     required = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra ==' not in line]
     assert sorted(required) == ['Requires-Dist: mmengine', 'Requires-Dist: numpy', 'Requires-Dist: torch']
+
+
+def test_every_test_that_the_reliability_page_names_is_there():
+    page, named = ROOT / 'docs' / 'reliability.md', 0
+    if not page.is_file():
+        pytest.skip('needs the source tree')
+    file = None
+    for token in re.findall(r'`([^`\s]*(?:::|test_\w+\.py)[^`\s]*)`', page.read_text()):
+        path, *names = token.split('::')
+        file = path if path.endswith('.py') else file  # else an abbreviation: the file named last
+        assert file is not None, token
+        text = (ROOT / 'tests' / file).read_text()
+        missing = [name for name in names if not re.search(rf'^\s*(class|def) {name}\b', text, re.MULTILINE)]
+        assert not missing, f'{token}: {missing} not in {file}'
+        named += 1
+    assert named > 30
