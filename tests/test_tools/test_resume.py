@@ -82,7 +82,7 @@ def interrupt(tmp_path):
 
 
 class TestExactResume:
-    @pytest.mark.parametrize('case, workers', [*((case, 0) for case in CASES), ('iterations', 2)])
+    @pytest.mark.parametrize('case, workers', [*((case, 0) for case in CASES), ('iterations', 2), ('epochs', 2)])
     def test_equals_the_uninterrupted_run(self, case, workers, toy_adaptation, tool, tmp_path, interrupt):
         middle, method, more = CASES[case]
         config = tmp_path / 'run.py'
