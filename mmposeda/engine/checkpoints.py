@@ -141,8 +141,8 @@ def read(path: str, map_location: str = 'cpu') -> dict:
 def latest(folder: str) -> str | None:
     """The newest checkpoint of a run that is whole, or None if it has none yet.
 
-    The one that the run recorded last comes first, then the others from new to old. What is damaged is named in a
-    warning and passed over.
+    One that is newer than the run's own record comes first, then the one that was recorded, then the others from new to
+    old. What is damaged is named in a warning and passed over.
 
     Raises:
         CheckpointError: There are checkpoints, but none is whole.
@@ -171,17 +171,27 @@ def clear_aside(folder: str) -> None:
 
 
 def _candidates(folder: str) -> list[str]:
-    found = [
-        p for p in glob.glob(osp.join(glob.escape(folder), '*.pth')) if re.match(r'(iter|epoch)_\d', osp.basename(p))
-    ]
-    found.sort(key=osp.getmtime, reverse=True)
+    """Checkpoints of a run, the most promising first."""
     pointer = osp.join(folder, POINTER)
+    recorded, since = '', 0.0
     if osp.isfile(pointer):
         with open(pointer, errors='replace') as file:
-            name = osp.basename(file.read().strip())
-        # by its name alone: the folder may have been moved since
-        found.sort(key=lambda path: osp.basename(path) != name)
-    return found
+            recorded = file.read().strip()
+        since = osp.getmtime(pointer)
+    # the folder may have been moved since, or the checkpoints may be kept elsewhere (out_dir)
+    found = _checkpoints_in(folder) or _checkpoints_in(osp.dirname(recorded))
+
+    def order(path: str) -> tuple:
+        # one that is newer than the record was whole when its run was killed before recording it
+        written = osp.getmtime(path)
+        return written <= since, osp.basename(path) != osp.basename(recorded), -written
+
+    return sorted(found, key=order)
+
+
+def _checkpoints_in(folder: str) -> list[str]:
+    paths = glob.glob(osp.join(glob.escape(folder), '*.pth')) if folder else []
+    return [path for path in paths if re.match(r'(iter|epoch)_\d', osp.basename(path))]
 
 
 def _digest(path: str) -> str:

@@ -159,6 +159,21 @@ class TestLatest:
         (run / 'last_checkpoint').unlink()
         assert latest(str(run)) == str(run / 'iter_10.pth')
 
+    def test_one_that_was_not_recorded_any_more_comes_first(self, run):
+        later = save(run / 'iter_12.pth')
+        os.utime(later, (later.stat().st_mtime + 5,) * 2)
+        assert latest(str(run)) == str(later)
+
+    def test_a_larger_number_of_an_earlier_attempt_does_not(self, run):
+        old = save(run / 'iter_12.pth')
+        os.utime(old, (3, 3))
+        assert latest(str(run)) == str(run / 'iter_10.pth')
+
+    def test_checkpoints_kept_elsewhere_are_found_by_the_record(self, run, tmp_path_factory):
+        folder = tmp_path_factory.mktemp('work_dir')
+        (folder / 'last_checkpoint').write_text(str(run / 'iter_2.pth'))
+        assert latest(str(folder)) == str(run / 'iter_2.pth')
+
     def test_nothing_whole_is_an_error_not_a_fresh_start(self, run):
         for path in run.glob('*.pth'):
             damage(path)

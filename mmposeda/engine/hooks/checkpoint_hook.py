@@ -150,13 +150,15 @@ class CheckpointHook(_CheckpointHook):
         self._state = self._take_state(runner)
         try:
             self._write(runner, name, meta)
-        except CheckpointError as error:
+            if is_main_process():
+                replace_file(osp.join(runner.work_dir, POINTER), path.encode())
+        except (CheckpointError, OSError) as error:
             for key in ('keep_ckpt_ids', 'last_ckpt'):
                 runner.message_hub.runtime_info.pop(key, None)
                 if key in former:
                     runner.message_hub.update_info(key, former[key])
             if meta['iter'] >= runner.max_iters:
-                raise
+                raise CheckpointError(str(error)) from error
             print_log(f'{error} Trying again at the next interval.', logger='current', level=logging.ERROR)
             return
         finally:
@@ -165,7 +167,6 @@ class CheckpointHook(_CheckpointHook):
         if self.max_keep_ckpts > 0:
             self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
         if is_main_process():
-            replace_file(osp.join(runner.work_dir, POINTER), path.encode())
             for old in dropped:
                 old_path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
                 if self.file_backend.isfile(old_path):
