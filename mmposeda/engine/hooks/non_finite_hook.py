@@ -85,7 +85,7 @@ class NonFiniteHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Remember whose samples these are, and the buffers as they are before a step's first batch."""
         if not self._samples:  # after the teacher has moved, so not right after the last step
-            torch._foreach_copy_(self._good_buffers, self._buffers)
+            _copy(self._good_buffers, self._buffers)
         self._samples.append(data_batch)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -105,7 +105,9 @@ class NonFiniteHook(Hook):
 
     def _before_step(self, optimizer, args, kwargs) -> None:
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
-        finding = self._look(parameters)
+        # a fused optimiser gets scaled gradients, and leaves out by itself what has overflowed
+        scaled = getattr(optimizer, 'found_inf', None) is not None
+        finding = self._look([] if scaled else parameters)
         if self._runner.iter == self._bad_iteration:  # another optimiser of the same iteration
             finding = _Finding(False, 'an earlier step of this iteration')
         if not self._judge(finding):
@@ -149,7 +151,7 @@ class NonFiniteHook(Hook):
         if finding.finite:
             self._in_a_row = 0
             return True
-        torch._foreach_copy_(self._buffers, self._good_buffers)
+        _copy(self._buffers, self._good_buffers)
         if self._runner.iter == self._bad_iteration:
             return False
         self._bad_iteration = self._runner.iter
@@ -177,6 +179,11 @@ class NonFiniteHook(Hook):
             f'iteration {number - 1}. Samples: {_some(names)}, all in {path}. '
             f'Last checkpoint: {last or "none yet"}.'
         )
+
+
+def _copy(to: list[Tensor], values: list[Tensor]) -> None:
+    if to:
+        torch._foreach_copy_(to, values)
 
 
 def _some(names: list[str]) -> str:
