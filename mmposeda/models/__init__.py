@@ -1,11 +1,13 @@
-from .adapters import UDAPE, SourceOnly
+from .adapters import UDAPE, SourceOnly, StyleTraining
 from .data_preprocessor import DomainDataPreprocessor
+from .losses import HeatmapKLLoss
 from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
 
 __all__ = [
     'AdaINStyleNet',
     'DomainDataPreprocessor',
     'EfficientNetLite',
+    'HeatmapKLLoss',
     'SkipNeck',
     'SourceOnly',
     'StatisticsStyleTransfer',
