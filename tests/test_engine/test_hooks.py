@@ -1,5 +1,6 @@
 """Hooks against what the optimiser and the run's progress really do."""
 
+import math
 import types
 
 import pytest
@@ -97,15 +98,40 @@ def test_schedule_moves_from_start_to_end(curve, middle):
         assert runner.message_hub.get_scalar('schedule/ratio').current() == pytest.approx(wanted)
 
 
-def test_schedule_depends_on_the_iteration_alone():
+@pytest.mark.parametrize('alpha, low, high', [(10.0, 0.0, 1.0), (15.0, 0.0, 0.1), (2.0, 1.0, -3.0)])
+def test_sigmoid_is_the_ramp_of_gradient_reversal(alpha, low, high):
+    runner = make_runner()
+    hook = ScheduleHook([dict(attribute='ratio', start=low, end=high, curve='sigmoid', alpha=alpha)])
+    for iteration in (0, 1, 30, 50, 99):
+        runner.iter = iteration
+        hook.before_train_iter(runner, iteration)
+        ramp = 2 * (high - low) / (1 + math.exp(-alpha * iteration / 100)) - (high - low) + low
+        assert runner.model.ratio == pytest.approx(ramp, abs=1e-12)
+
+
+def test_sigmoid_has_the_values_of_regda_and_dann():
+    runner = make_runner()
+    runner.max_iters = 15000
+    hook = ScheduleHook([dict(attribute='ratio', start=0.0, end=0.1, curve='sigmoid', alpha=15)])
+    for iteration, wanted in ((0, 0.0), (1000, 0.0462), (15000, 0.1)):
+        runner.iter = iteration
+        hook.before_train_iter(runner, iteration)
+        assert runner.model.ratio == pytest.approx(wanted, abs=1e-4)
+    hook = ScheduleHook([dict(attribute='ratio', start=0.0, end=1.0, curve='sigmoid')])
+    hook.before_train_iter(runner, 0)
+    assert 0.9999 < runner.model.ratio < 1, "DANN's alpha of 10 unless told"
+
+
+@pytest.mark.parametrize('curve, middle', [('linear', 0.5), ('sigmoid', math.tanh(2.5))])
+def test_schedule_depends_on_the_iteration_alone(curve, middle):
     values = []
     for iterations in (range(0, 51), (50,)):
         runner = make_runner()
-        hook = ScheduleHook([dict(attribute='ratio', start=0.0, end=1.0)])
+        hook = ScheduleHook([dict(attribute='ratio', start=0.0, end=1.0, curve=curve)])
         for runner.iter in iterations:
             hook.before_train_iter(runner, 0)
         values.append(runner.model.ratio)
-    assert values[0] == values[1] == 0.5
+    assert values[0] == values[1] == pytest.approx(middle)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +140,8 @@ def test_schedule_depends_on_the_iteration_alone():
         (dict(attribute='ratio', start=0), 'end'),
         (dict(attribute='ratio', start=0, end=1, curve='square'), 'square'),
         (dict(attribute='ratio', start=0, end=1, begin=5, finish=5), 'empty'),
+        (dict(attribute='ratio', start=0, end=1, alpha=2), "curve 'linear' takes"),
+        (dict(attribute='ratio', start=0, end=1, curve='sigmoid', alpha=0), 'alpha'),
     ],
 )
 def test_bad_schedules_are_refused(entry, match):
