@@ -1,10 +1,13 @@
-from .adapters import UDAPE, SourceOnly, StyleTraining
+from .adapters import DAN, DANN, DDC, UDAPE, SourceOnly, StyleTraining
 from .data_preprocessor import DomainDataPreprocessor
 from .losses import HeatmapKLLoss
 from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
 
 __all__ = [
     'AdaINStyleNet',
+    'DAN',
+    'DANN',
+    'DDC',
     'DomainDataPreprocessor',
     'EfficientNetLite',
     'HeatmapKLLoss',

@@ -1,6 +1,17 @@
+from .alignment import DAN, DANN, DDC, FeatureAlignment
 from .base import DomainAdapter, MeanTeacherAdapter
 from .source_only import SourceOnly
 from .style_training import StyleTraining
 from .udape import UDAPE
 
-__all__ = ['DomainAdapter', 'MeanTeacherAdapter', 'SourceOnly', 'StyleTraining', 'UDAPE']
+__all__ = [
+    'DAN',
+    'DANN',
+    'DDC',
+    'DomainAdapter',
+    'FeatureAlignment',
+    'MeanTeacherAdapter',
+    'SourceOnly',
+    'StyleTraining',
+    'UDAPE',
+]
