@@ -84,6 +84,14 @@ default_hooks = dict(
     schedule=dict(type='ScheduleHook', schedules=[dict(attribute='consistency_weight', start=0.5, end=1.5)]))
 """
 
+DDC = "model = dict(type='DDC')\n"
+DAN = "model = dict(type='DAN')\n"
+DANN = """
+model = dict(type='DANN', hidden=16)
+default_hooks = dict(schedule=dict(
+    type='ScheduleHook', schedules=[dict(attribute='reverse.coefficient', start=0.0, end=1.0, curve='sigmoid')]))
+"""
+
 
 def write_adaptation(folder, runtime, more='', workers=0, count=7):
     """Write pictures of both domains, the network and two configs; return the path of the adaptation's."""
