@@ -232,14 +232,32 @@ def test_hooks_do_not_stay_behind(estimator, make_batch):
     copy.deepcopy(model)
 
 
-def test_heads_of_other_kinds_serve(estimator, make_batch):
-    codec = dict(type='SimCCLabel', input_size=(48, 32), sigma=2.0, simcc_split_ratio=2.0)
+SIMCC = dict(type='SimCCHead', deconv_out_channels=None)
+RTMPOSE = dict(
+    type='RTMCCHead',
+    gau_cfg=dict(hidden_dims=16, s=8, expansion_factor=2, dropout_rate=0.0, drop_path=0.0, act_fn='SiLU',
+                 use_rel_bias=False, pos_enc=False),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('head', [SIMCC, RTMPOSE], ids=lambda head: head['type'])
+def test_heads_of_other_kinds_serve(head, estimator, make_batch):
     estimator['head'] = dict(
-        type='SimCCHead', in_channels=8, out_channels=3, input_size=(48, 32), in_featuremap_size=(12, 8),
-        deconv_out_channels=None, simcc_split_ratio=2.0, decoder=codec,
+        **head,
+        in_channels=8,
+        out_channels=3,
+        input_size=(48, 32),
+        in_featuremap_size=(12, 8),
+        simcc_split_ratio=2.0,
         loss=dict(type='KLDiscretLoss', use_target_weight=True),
-    )  # fmt: skip
-    assert build('DDC', estimator).bottleneck[0].in_features == 8
+        decoder=dict(type='SimCCLabel', input_size=(48, 32), sigma=2.0, simcc_split_ratio=2.0),
+    )
+    model = build('DDC', estimator).eval()
+    images = prepared(model, make_batch())['inputs']['target']
+    with model._features() as features:
+        model._pass(images)
+    assert torch.equal(features[-1], model.student.extract_feat(images)[-1])
+    assert model.bottleneck[0].in_features == 8
 
 
 def test_head_without_a_final_layer_is_refused_with_the_way_out(estimator):

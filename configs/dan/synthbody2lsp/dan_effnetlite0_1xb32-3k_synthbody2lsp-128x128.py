@@ -12,7 +12,7 @@ stages = [
     _base_.pretrain_stage,
     dict(
         name='adapt',
-        model=_base_.dan,
+        model=dict(**_base_.dan, estimator=_base_.squared_error),
         train_dataloader=dict(dataset=dict(datasets={'1': dict(dataset=dict(pipeline=augmented_target))})),
         **_base_.last_stage,
     ),

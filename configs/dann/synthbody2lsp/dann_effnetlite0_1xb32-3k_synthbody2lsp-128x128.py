@@ -12,7 +12,7 @@ stages = [
     _base_.pretrain_stage,
     dict(
         name='adapt',
-        model=_base_.dann,
+        model=dict(**_base_.dann, estimator=_base_.squared_error),
         train_dataloader=dict(dataset=dict(datasets={'1': dict(dataset=dict(pipeline=augmented_target))})),
         custom_hooks=[*_base_.custom_hooks, *_base_.dann_hooks],
         **_base_.last_stage,
