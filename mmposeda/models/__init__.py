@@ -1,4 +1,4 @@
-from .adapters import DAN, DANN, DDC, UDAPE, SourceOnly, StyleTraining
+from .adapters import DAN, DANN, DDC, UDAPE, RegDA, SourceOnly, StyleTraining
 from .data_preprocessor import DomainDataPreprocessor
 from .losses import HeatmapKLLoss
 from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
@@ -11,6 +11,7 @@ __all__ = [
     'DomainDataPreprocessor',
     'EfficientNetLite',
     'HeatmapKLLoss',
+    'RegDA',
     'SkipNeck',
     'SourceOnly',
     'StatisticsStyleTransfer',

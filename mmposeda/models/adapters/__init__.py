@@ -1,5 +1,6 @@
 from .alignment import DAN, DANN, DDC, FeatureAlignment
 from .base import DomainAdapter, MeanTeacherAdapter
+from .regda import RegDA
 from .source_only import SourceOnly
 from .style_training import StyleTraining
 from .udape import UDAPE
@@ -11,6 +12,7 @@ __all__ = [
     'DomainAdapter',
     'FeatureAlignment',
     'MeanTeacherAdapter',
+    'RegDA',
     'SourceOnly',
     'StyleTraining',
     'UDAPE',
