@@ -19,7 +19,7 @@ STILL = """dict(
 PLAIN = 'estimator=dict(backbone=dict(dropout=0.0, norm=False))'
 # A new adapter is added here, with whatever it draws at random in the model switched off. DDC, DAN and DANN are not:
 # the distance of two samples' means, a bandwidth and a discriminator's batch statistics on halves of a batch are not
-# those on the whole, so that no equality is promised (TestAlignmentInTwoProcesses says what is).
+# those on the whole, so that no equality is promised (TestAlignmentInTwoProcesses says what is). RegDA refuses.
 ADAPTERS = dict(
     SourceOnly=f"model = dict(type='SourceOnly', {PLAIN})",
     UDAPE=f"""

@@ -92,6 +92,12 @@ default_hooks = dict(schedule=dict(
     type='ScheduleHook', schedules=[dict(attribute='reverse.coefficient', start=0.0, end=1.0, curve='sigmoid')]))
 """
 
+REGDA = """
+model = dict(type='RegDA', estimator=dict(head=dict(loss=dict(_delete_=True, type='HeatmapKLLoss'))))
+default_hooks = dict(schedule=dict(
+    type='ScheduleHook', schedules=[dict(attribute='scale.coefficient', start=0.0, end=0.1, curve='sigmoid')]))
+"""
+
 
 def write_adaptation(folder, runtime, more='', workers=0, count=7):
     """Write pictures of both domains, the network and two configs; return the path of the adaptation's."""

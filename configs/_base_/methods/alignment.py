@@ -12,3 +12,11 @@ dann_hooks = [
         schedules=[dict(attribute='reverse.coefficient', start=0.0, end=1.0, curve='sigmoid', alpha=10.0)],
     )
 ]
+regda = dict(type='RegDA', margin=4.0)
+# at most 0.1: more puts the joints onto each other
+regda_hooks = [
+    dict(
+        type='ScheduleHook',
+        schedules=[dict(attribute='scale.coefficient', start=0.0, end=0.1, curve='sigmoid', alpha=15.0)],
+    )
+]
