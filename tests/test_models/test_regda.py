@@ -1,11 +1,15 @@
 """RegDA's pseudo-maps and its three updates against plain loops."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
+from mmposeda.engine.export import export_plain
 from mmposeda.models.adapters import RegDA, regda
 from mmposeda.models.adapters.regda import EPS, pseudo_maps
 from mmposeda.models.losses import heatmap_kl
@@ -214,6 +218,32 @@ def test_adversarial_head_is_drawn_anew_and_stays_out_of_the_plain_checkpoint(es
     assert (model.adversarial_head[1].bias == 0).all()
     missing, unexpected = model.load_state_dict(plain.state_dict(), strict=False)
     assert unexpected == [] and all(key.startswith('adversarial_head.') for key in missing)
+
+
+LOAD = """
+import sys
+import mmposeda.compat
+for name in ('mmposeda.models', 'mmposeda.registry', 'mmposeda.engine'):
+    sys.modules[name] = None  # as if it were not installed
+from mmpose.apis import init_model
+print(type(init_model(sys.argv[1], sys.argv[2], device='cpu').head.loss_module).__name__)
+"""
+
+
+def test_exported_estimator_takes_its_loss_along_and_no_adversary(estimator, tmp_path):
+    estimator['backbone'] = dict(type='EfficientNetLite', out_indices=(1,))
+    estimator['head'].update(in_channels=24, deconv_out_channels=None)
+    estimator['head']['decoder']['heatmap_size'] = (12, 8)
+    config = Config(
+        dict(model=dict(type='RegDA', estimator=estimator), test_dataloader=dict(dataset=dict(type='x', pipeline=[])))
+    )
+    model = MODELS.build(config.model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'adapter.pth')
+    paths = export_plain(config, str(tmp_path / 'adapter.pth'), str(tmp_path / 'plain'))
+    keys = torch.load(paths[1], weights_only=True)['state_dict'].keys()
+    assert keys == model.student.state_dict().keys()
+    out = subprocess.run([sys.executable, '-c', LOAD, *map(str, paths)], capture_output=True, text=True)
+    assert out.stdout.split()[-1:] == ['HeatmapKLLoss'], out.stderr[-2000:]
 
 
 def test_several_processes_are_refused_with_the_reason(estimator, monkeypatch):
