@@ -61,6 +61,16 @@ def test_infinity_in_a_loss_stops_before_the_step(setup):
     assert torch.equal(setup.model.w, before)
 
 
+def test_updates_made_before_in_the_same_iteration_are_said(setup):
+    update = setup.model.train_step
+    setup.model.train_step = lambda data, wrapper: (
+        update(dict(inputs=torch.tensor(1.0)), wrapper),
+        update(data, wrapper),
+    )
+    with pytest.raises(NonFiniteError, match='averages are those of the updates before it in this iteration'):
+        setup.step(float('nan'))
+
+
 @pytest.mark.parametrize('setup', [dict(fused=True)], indirect=True)
 def test_gradients_that_a_fused_optimiser_unscales_are_left_to_it(setup):
     setup.model.w.register_hook(lambda gradient: gradient * float('inf'))

@@ -65,7 +65,7 @@ class NonFiniteHook(Hook):
         self._runner = None
         self._logged: list[dict] = []  # of the iterations since the last step
         self._samples: list = []
-        self._bad_iteration = -1
+        self._bad_iteration = self._moved_at = -1
 
     def before_train(self, runner) -> None:
         """Listen to the model's losses and to the optimisers."""
@@ -150,6 +150,7 @@ class NonFiniteHook(Hook):
         """Whether the step may be made; puts the statistics back and raises by policy if not."""
         if finding.finite:
             self._in_a_row = 0
+            self._moved_at = self._runner.iter
             return True
         _copy(self._buffers, self._good_buffers)
         if self._runner.iter == self._bad_iteration:
@@ -173,10 +174,13 @@ class NonFiniteHook(Hook):
         path = osp.join(self._runner.log_dir, f'nonfinite_{number}_rank{self._runner.rank}.txt')
         with open(path, 'w') as file:
             file.writelines(f'{name}\n' for name in names)
+        # some methods make several updates an iteration
+        earlier = self._moved_at == self._runner.iter
+        state = 'the updates before it in this iteration' if earlier else f'iteration {number - 1}'
         last = self._runner.message_hub.runtime_info.get('last_ckpt')
         return (
-            f'Iteration {number}: {finding.what}. The step was not made: weights, teacher and averages are those of '
-            f'iteration {number - 1}. Samples: {_some(names)}, all in {path}. '
+            f'Iteration {number}: {finding.what}. The step was not made: '
+            f'weights, teacher and averages are those of {state}. Samples: {_some(names)}, all in {path}. '
             f'Last checkpoint: {last or "none yet"}.'
         )
 
