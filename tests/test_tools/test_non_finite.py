@@ -67,7 +67,7 @@ class TestStop:
         assert len(names) == 4
         assert all(name.endswith('.png') for name in names)
         assert names[0] in message
-        assert message.split(': ', 1)[1] in log_of(tmp_path / 'run')
+        assert message[message.index('Iteration 3') :] in log_of(tmp_path / 'run')
 
     def test_the_last_good_checkpoint_stays_the_last(self, train, tmp_path):
         with pytest.raises(SystemExit):
