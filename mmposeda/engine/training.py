@@ -172,6 +172,8 @@ def _resolve_from_work_dir(stage_cfg: Config, names: list[str], name: str, work_
 
 def _set_start(cfg: Config, resume: str | None) -> None:
     """Say where the run starts, and check that file; with nothing to resume it is the config's own ``load_from``."""
+    if resume is None and cfg.get('resume') and not cfg.get('load_from'):
+        resume = 'auto'  # MMEngine's meaning of resume=True in a config
     if resume is not None:
         checkpoint = latest(cfg.work_dir) if resume == 'auto' else resume
         cfg.resume = checkpoint is not None

@@ -116,6 +116,15 @@ class TestDamagedFiles:
         assert 'resumed epoch: 0, iter: 2' in ''.join(logs)
         assert last(folder)['meta']['iter'] == 4
 
+    def test_resume_in_the_config_falls_back_too(self, toy_adaptation, tool, tmp_path):
+        config, folder = str(toy_adaptation(UDAPE)), tmp_path / 'run'
+        flags = ['--work-dir', str(folder), '--no-validate', '--cfg-options', 'resume=True']
+        tool('train').main([config, *flags])  # nothing to resume yet
+        path = folder / 'iter_4.pth'
+        path.write_bytes(path.read_bytes()[:-50])
+        tool('train').main([config, *flags])
+        assert 'resumed epoch: 0, iter: 2' in ''.join(log.read_text() for log in folder.glob('*/*.log'))
+
     @pytest.mark.parametrize('how', ['load_from', 'resume'])
     def test_a_named_one_is_an_error(self, how, toy_adaptation, tool, tmp_path):
         config, bad = str(toy_adaptation(UDAPE)), tmp_path / 'bad.pth'
