@@ -37,6 +37,7 @@ class ViewGenerator(nn.Module):
         contrast (float): Pulls towards the picture's mean grey.
         saturation (float): Pulls towards each pixel's grey.
         blur (float): Largest standard deviation of a Gaussian blur, pixels.
+        gain (float): Largest deviation from 1 of a factor of each colour channel's own.
     """
 
     def __init__(
@@ -50,19 +51,21 @@ class ViewGenerator(nn.Module):
         contrast: float = 0.25,
         saturation: float = 0.25,
         blur: float = 0.0,
+        gain: float = 0.0,
     ) -> None:
         super().__init__()
         self.ranges = AffineRange(rotation, shear, translation, tuple(scale), tuple(crop_area))
-        for name, value in dict(brightness=brightness, contrast=contrast, saturation=saturation).items():
+        for name, value in dict(brightness=brightness, contrast=contrast, saturation=saturation, gain=gain).items():
             if not 0 <= value <= 1:
                 raise ValueError(f'{name} must lie in [0, 1], got {value}')
-        self.brightness, self.contrast, self.saturation, self.blur = brightness, contrast, saturation, blur
+        self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
+        self.blur, self.gain = blur, gain
 
     def base(self, images: Tensor) -> Tensor:
         """Draw the shared crop: matrices from the uncropped pictures to the base frame, (B, 3, 3)."""
         return sample_crop(len(images), (images.shape[-1], images.shape[-2]), self.ranges, images.device)
 
-    def forward(self, images: Tensor, base: Tensor, mean: Tensor, std: Tensor) -> Views:
+    def forward(self, images: Tensor, base: Tensor, mean: Tensor, std: Tensor, matrices: Tensor | None = None) -> Views:
         """Make one random view of every picture.
 
         Args:
@@ -70,12 +73,14 @@ class ViewGenerator(nn.Module):
             base (Tensor): Result of :meth:`base`.
             mean (Tensor): Normalisation on the scale 0..255, (1, 3, 1, 1).
             std (Tensor): Likewise.
+            matrices (Tensor, optional): Base frame to view, (B, 3, 3), in place of random ones.
 
         Returns:
             Views: Pictures of the same size with black (0 before normalisation) outside, and their matrices.
         """
         size = (images.shape[-1], images.shape[-2])
-        matrices = sample_affine(len(images), size, self.ranges, images.device)
+        if matrices is None:
+            matrices = sample_affine(len(images), size, self.ranges, images.device)
         unit = warp((images * std + mean) / 255, compose(matrices, base))
         return Views((self._jitter(self._blur(unit)) * 255 - mean) / std, matrices)
 
@@ -84,6 +89,9 @@ class ViewGenerator(nn.Module):
 
     def _jitter(self, x: Tensor) -> Tensor:
         weights = x.new_tensor(_LUMA).view(1, 3, 1, 1)
+        if self.gain:
+            factor = 1 + self.gain * (torch.rand(len(x), 3, 1, 1, device=x.device) * 2 - 1)
+            x = (x * factor).clamp(0, 1)
         if self.brightness:
             x = (x * self._factor(x, self.brightness)).clamp(0, 1)
         if self.contrast:
