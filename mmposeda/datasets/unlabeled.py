@@ -69,6 +69,8 @@ class _LabelFree:
     def prepare_data(self, idx: int) -> Any:
         """Label-free packed sample ``idx``, or None if a transform gave up on it.
 
+        Its metainfo holds ``idx`` as ``sample_index``.
+
         Raises:
             SampleError: a transform failed, for instance on an unreadable picture; names the file.
             TypeError: the pipeline does not end in ``PackPoseInputs``.
@@ -83,7 +85,9 @@ class _LabelFree:
             raise TypeError(
                 f'the pipeline of {type(self).__name__} must end in PackPoseInputs, got keys {list(packed)}'
             )
-        return strip(packed)
+        sample = strip(packed)
+        sample['data_samples'].set_metainfo(dict(sample_index=idx))  # where pseudo-labels are kept, by place in the set
+        return sample
 
 
 @DATASETS.register_module()
