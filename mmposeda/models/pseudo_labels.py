@@ -12,8 +12,8 @@ SCOPES = ('batch', 'joint')
 
 
 @torch.no_grad()
-def select_confident(confidence: Tensor, mask_ratio: float, scope: str) -> Tensor:
-    """Keep the most confident share of a batch's pseudo-labels.
+def select_confident(confidence: Tensor, mask_ratio: float, scope: str, gathered: bool = False) -> Tensor:
+    """Keep the most confident share of pseudo-labels.
 
     The threshold is the ``floor(mask_ratio * N)``-th smallest of N confidences, and what lies above it is kept (UDAPE
     code). It is taken over the batches of all processes, so that every rank uses the same one.
@@ -23,12 +23,13 @@ def select_confident(confidence: Tensor, mask_ratio: float, scope: str) -> Tenso
         mask_ratio (float): Share to throw away, in [0, 1).
         scope (str): 'batch' pools all joints (UDAPE); 'joint' takes each joint's own share, so that wrists and ankles,
             whose peaks are lower than a head's, are not left out.
+        gathered (bool): ``confidence`` is that of all processes already.
 
     Returns:
         Tensor: Boolean (B, K).
     """
     pool = confidence.float()
-    if get_world_size() > 1:
+    if get_world_size() > 1 and not gathered:
         pool = torch.cat(all_gather(pool))
     if scope == 'batch':
         pool = pool.reshape(-1, 1)
@@ -39,7 +40,9 @@ def select_confident(confidence: Tensor, mask_ratio: float, scope: str) -> Tenso
 
 
 @torch.no_grad()
-def collapse_signs(points: Tensor, width: float, pairs: Sequence[tuple[int, int]], radius: float) -> dict[str, Tensor]:
+def collapse_signs(
+    points: Tensor, width: float, pairs: Sequence[tuple[int, int]], radius: float, keep: Tensor | None = None
+) -> dict[str, Tensor]:
     """Numbers that tell whether pseudo-labels say anything, for :class:`~mmposeda.engine.hooks.CollapseWarningHook`.
 
     Args:
@@ -47,15 +50,24 @@ def collapse_signs(points: Tensor, width: float, pairs: Sequence[tuple[int, int]
         width (float): Of the picture, in the unit of ``points``.
         pairs (sequence): Left and right joints.
         radius (float): Distance up to which a pair counts as merged, in the unit of ``points``.
+        keep (Tensor, optional): Which of them count, boolean (B, K); a pair does if both do. All by default.
 
     Returns:
-        dict[str, Tensor]: ``spread``, the standard deviation of a joint's place over the batch, mean over joints and
-        axes, in widths (0 in a batch of one), and, where there are pairs, ``merged``, the share of merged ones.
+        dict[str, Tensor]: ``spread``, the standard deviation of a joint's place over the batch, mean over axes and the
+        joints that have one, in widths (0 in a batch of one), and, where there are pairs, ``merged``, the share of
+        merged ones (0 where no pair counts).
     """
-    signs = dict(spread=points.std(0, correction=0).mean() / width)
+    weight = (torch.ones_like(points[..., 0]) if keep is None else keep.to(points.dtype))[..., None]
+    number = weight.sum(0)
+    centre = (weight * points).sum(0) / number.clamp_min(1)
+    deviation = ((weight * (points - centre) ** 2).sum(0) / number.clamp_min(1)).sqrt()
+    there = (number > 0).float()
+    signs = dict(spread=(there * deviation).sum() / (2 * there.sum()).clamp_min(1) / width)
     if pairs:
         left, right = torch.tensor(pairs, device=points.device).T
-        signs['merged'] = ((points[:, left] - points[:, right]).norm(dim=-1) <= radius).float().mean()
+        both = weight[:, left, 0] * weight[:, right, 0]
+        merged = (points[:, left] - points[:, right]).norm(dim=-1) <= radius
+        signs['merged'] = (both * merged).sum() / both.sum().clamp_min(1)
     return signs
 
 
