@@ -1,10 +1,11 @@
-from .adapters import DAN, DANN, DDC, UDAPE, RegDA, SourceOnly, StyleTraining
+from .adapters import CCSSL, DAN, DANN, DDC, UDAPE, RegDA, SourceOnly, StyleTraining
 from .data_preprocessor import DomainDataPreprocessor
 from .losses import HeatmapKLLoss
 from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
 
 __all__ = [
     'AdaINStyleNet',
+    'CCSSL',
     'DAN',
     'DANN',
     'DDC',

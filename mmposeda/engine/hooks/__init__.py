@@ -4,6 +4,7 @@ from .checkpoint_hook import CheckpointHook
 from .collapse_warning_hook import CollapseWarningHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
+from .pseudo_relabel_hook import PseudoRelabelHook
 from .schedule_hook import ScheduleHook
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'CollapseWarningHook',
     'MeanTeacherHook',
     'NonFiniteHook',
+    'PseudoRelabelHook',
     'ScheduleHook',
 ]

@@ -1,11 +1,13 @@
 from .alignment import DAN, DANN, DDC, FeatureAlignment
 from .base import DomainAdapter, MeanTeacherAdapter
+from .cc_ssl import CCSSL
 from .regda import RegDA
 from .source_only import SourceOnly
 from .style_training import StyleTraining
 from .udape import UDAPE
 
 __all__ = [
+    'CCSSL',
     'DAN',
     'DANN',
     'DDC',
