@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from toy_adaptation import DAN, DANN, DDC, REGDA, UDAPE
+from toy_adaptation import CCSSL, DAN, DANN, DDC, REGDA, UDAPE
 
 from mmposeda.models.networks.adain import _encoder
 
@@ -14,7 +14,7 @@ model = dict(_delete_=True, type='StyleTraining', data_preprocessor=_base_.estim
              style=dict(type='AdaINStyleNet', encoder_weights='{folder}/vgg.pth'))
 """
 #: Name -> changes to the toy adaptation's config. An adapter is added here.
-ADAPTERS = dict(SourceOnly='', UDAPE=UDAPE, StyleTraining=STYLE, DDC=DDC, DAN=DAN, DANN=DANN, RegDA=REGDA)
+ADAPTERS = dict(SourceOnly='', UDAPE=UDAPE, StyleTraining=STYLE, DDC=DDC, DAN=DAN, DANN=DANN, RegDA=REGDA, CCSSL=CCSSL)
 RUN = """
 train_cfg = dict(max_iters=3, val_interval=3)
 default_hooks['checkpoint'] = dict(interval=3)

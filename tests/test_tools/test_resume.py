@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from toy_adaptation import UDAPE
+from toy_adaptation import CCSSL, UDAPE
 
 RUN = """
 _base_ = ['{base}']
@@ -24,6 +24,8 @@ CASES = dict(
     epochs=('epoch_1.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(by_epoch=True, interval=1)\n'),
     inside_an_epoch=('iter_2.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(interval=2)\n'),
     inside_an_accumulation=('iter_3.pth', UDAPE, 'optim_wrapper = dict(accumulative_counts=2)\n'),
+    inside_a_round_of_labels=('iter_3.pth', CCSSL, ''),
+    between_rounds_of_labels=('iter_3.pth', CCSSL.replace('rounds=3', 'rounds=2'), ''),
     finite_sampler_and_plain_model=(
         'iter_3.pth',
         '',

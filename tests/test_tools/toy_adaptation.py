@@ -98,6 +98,19 @@ default_hooks = dict(schedule=dict(
     type='ScheduleHook', schedules=[dict(attribute='scale.coefficient', start=0.0, end=0.1, curve='sigmoid')]))
 """
 
+# the target's pipeline without what is random
+CCSSL_TARGET = """
+source, target = _base_.train_dataloader['dataset']['datasets']
+random = ('RandomFlip', 'RandomBBoxTransform')
+target['dataset']['pipeline'] = [step for step in target['dataset']['pipeline'] if step['type'] not in random]
+train_dataloader = dict(dataset=dict(datasets=[source, target]))
+"""
+CCSSL = f"""
+model = dict(type='CCSSL')
+{CCSSL_TARGET}
+custom_hooks = [dict(type='PseudoRelabelHook', rounds=3)]
+"""
+
 
 def write_adaptation(folder, runtime, more='', workers=0, count=7):
     """Write pictures of both domains, the network and two configs; return the path of the adaptation's."""
