@@ -47,10 +47,10 @@ def tiny_estimator(**head):
     )
 
 
-def sample(domain, generator):
+def sample(domain, generator, index=0):
     data = PoseDataSample()
     if domain == 'target':
-        data.set_metainfo(dict(domain='target'))
+        data.set_metainfo(dict(domain='target', sample_index=index))
     else:
         data.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, JOINTS))
         data.gt_fields = PixelData(heatmaps=torch.rand(JOINTS, 8, 12, generator=generator))
@@ -64,7 +64,7 @@ def domain_batch(source=4, target=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     total = source + target
     pictures = torch.randint(0, 256, (total, 3, 32, 48), dtype=torch.uint8, generator=generator)
-    samples = [sample('source' if i < source else 'target', generator) for i in range(total)]
+    samples = [sample('source' if i < source else 'target', generator, i - source) for i in range(total)]
     return dict(inputs=list(pictures), data_samples=samples)
 
 

@@ -10,7 +10,7 @@ from mmposeda.registry import MODELS
 
 # A new adapter is added here.
 ADAPTERS = dict(
-    SourceOnly={}, UDAPE=dict(style=dict(type='StatisticsStyleTransfer')), DDC={}, DAN={}, DANN={}, RegDA={}
+    SourceOnly={}, UDAPE=dict(style=dict(type='StatisticsStyleTransfer')), DDC={}, DAN={}, DANN={}, RegDA={}, CCSSL={}
 )
 
 
@@ -24,6 +24,8 @@ class Bfloat16Wrapper(OptimWrapper):
 def start(name, estimator, wrapper=OptimWrapper, **options):
     torch.manual_seed(0)
     model = MODELS.build(dict(type=name, estimator=copy.deepcopy(estimator), **ADAPTERS[name])).train()
+    if name == 'CCSSL':
+        model.table.fill(torch.full((8, 3, 2), 16.0), torch.ones(8, 3), torch.ones(8, 3), 1)
     parameters = [p for p in model.parameters() if p.requires_grad]
     return model, wrapper(torch.optim.SGD(parameters, 0.1), **options)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from processes import exit_codes, start_all, wait_for
 from test_resume import last, same_run
-from toy_adaptation import DANN, UDAPE
+from toy_adaptation import CCSSL, CCSSL_TARGET, DANN, UDAPE
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, 'fork') or torch.cuda.is_available(), reason='needs POSIX processes that compute on the CPU'
@@ -30,6 +30,11 @@ custom_hooks = [dict(type='MeanTeacherHook')]
 model = dict(type='UDAPE', view={STILL}, occlusion_probability=0, keep_rate=0.9, mask_scope='batch', mask_ratio=0.7,
              {PLAIN})
 custom_hooks = [dict(type='MeanTeacherHook')]
+""",
+    CCSSL=f"""
+model = dict(type='CCSSL', rotation=0, scale=0, flip=0, gain=0, {PLAIN})
+{CCSSL_TARGET}
+custom_hooks = [dict(type='PseudoRelabelHook', rounds=2)]
 """,
 )
 CONFIG = """
@@ -63,7 +68,7 @@ def metric(folder):
     return re.findall(r'PCK: ([\d.]+)', log)
 
 
-@pytest.mark.parametrize('adapter, accumulate', [*((name, 1) for name in ADAPTERS), ('UDAPE', 2)])
+@pytest.mark.parametrize('adapter, accumulate', [*((name, 1) for name in ADAPTERS), ('UDAPE', 2), ('CCSSL', 2)])
 def test_two_processes_equal_one_with_twice_the_batch(adapter, accumulate, toy_adaptation, tool, launch, tmp_path):
     config = tmp_path / 'equal.py'
     config.write_text(CONFIG.format(base=toy_adaptation(), adapter=ADAPTERS[adapter], accumulate=accumulate))
@@ -113,6 +118,16 @@ class TestUDAPEInTwoProcesses:
         assert launch(config, folder, '--no-validate', '--cfg-options', *options, then=end) == [143, 143]
         assert last(folder)['meta']['iter'] % 10 == 0
         assert len(last(folder)['random_state']) == 2
+
+
+def test_rounds_of_labels_resume_exactly_in_two_processes(toy_adaptation, launch, tmp_path):
+    config, whole, late = toy_adaptation(CCSSL), tmp_path / 'whole', tmp_path / 'late'
+    assert launch(config, whole, '--no-validate') == [0, 0]
+    late.mkdir()
+    (whole / 'iter_2.pth').rename(late / 'iter_2.pth')
+    assert launch(config, late, '--no-validate', '--resume') == [0, 0]
+    same_run(last(whole), last(late))
+    assert last(late)['state_dict']['table.round'] == 2, 'the second round comes right after the resume'
 
 
 class TestAlignmentInTwoProcesses:
