@@ -1,13 +1,19 @@
 from . import samplers, transforms
 from .combined import CombinedDataset
+from .hand_3d_studio import Hand3DStudioDataset
+from .human36m import Human36m2DDataset
 from .lsp import LSPDataset
+from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
 
 __all__ = [
     'CombinedDataset',
+    'Hand3DStudioDataset',
+    'Human36m2DDataset',
     'LSPDataset',
+    'RHDHandsDataset',
     'SURREALDataset',
     'SyntheticBodyDataset',
     'UnlabeledDataset',

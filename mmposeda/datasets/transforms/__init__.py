@@ -1,5 +1,7 @@
 from .color_jitter import ColorJitter
+from .gaussian_blur import GaussianBlur
 from .load_image import LoadImage
+from .mirror_hands import MirrorHands
 from .random_affine import TopdownRandomAffine
 
-__all__ = ['ColorJitter', 'LoadImage', 'TopdownRandomAffine']
+__all__ = ['ColorJitter', 'GaussianBlur', 'LoadImage', 'MirrorHands', 'TopdownRandomAffine']

@@ -1,0 +1,118 @@
+"""Tiny copies of the published tasks' data sets in their official layouts, written from a seed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+
+def write_picture(path: Path, size: tuple[int, int], rng: np.random.Generator) -> None:
+    """A smooth random picture of (width, height)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = cv2.resize(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8), size, interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(path), picture)
+
+
+def write_surreal(root: Path, count: int = 12, size: tuple[int, int] = (60, 60)) -> Path:
+    """``count`` people in each of the three runs of train, val and test."""
+    rng = np.random.default_rng(0)
+    for split in ('train', 'val', 'test'):
+        for run in range(3):
+            entries = []
+            for n in range(count):
+                name = f'{run}_{n}.jpg'
+                write_picture(root / split / f'run{run}' / name, size, rng)
+                points, space = rng.uniform(5, min(size) - 5, (24, 2)), rng.normal(0, 1, (24, 3))
+                camera = np.eye(3).tolist()
+                entries.append(
+                    dict(name=name, keypoint2d=points.tolist(), keypoint3d=space.tolist(), intrinsic_matrix=camera)
+                )
+            (root / split / f'run{run}.json').write_text(json.dumps(entries))
+    return root
+
+
+def write_lsp(root: Path, count: int = 40, size: tuple[int, int] = (60, 80)) -> Path:
+    """The first ``count`` photos; some joints occluded."""
+    rng = np.random.default_rng(1)
+    for n in range(1, count + 1):
+        write_picture(root / 'images' / f'im{n:04d}.jpg', size, rng)
+    joints = np.concatenate([rng.uniform(5, 55, (2, 14, count)), rng.random((1, 14, count)) < 0.07])
+    savemat(root / 'joints.mat', dict(joints=joints))
+    return root
+
+
+def write_h36m(root: Path, count: int = 40, pictures: int | None = None) -> Path:
+    """MMPose's converted folder: ``count`` frames of two subjects in each part, 17 joints around a random place."""
+    rng = np.random.default_rng(2)
+    (root / 'annotation_body3d' / 'fps10').mkdir(parents=True)
+    for part, subjects in (('train', ('S1', 'S5')), ('test', ('S9', 'S11'))):
+        names, joints = [], []
+        for n in range(count):
+            subject = subjects[n * len(subjects) // count]
+            take = f'{subject}_Walking_1.54138969'
+            names.append(f'{subject}/{take}/{take}_{5 * n + 1:06d}.jpg')
+            if pictures is None or n < pictures:
+                write_picture(root / 'images' / names[-1], (1000, 1002), rng)
+            joints.append(rng.uniform(300, 700, 2) + rng.uniform(-150, 150, (17, 2)))
+        joints = np.array(joints)
+        low, high = joints.min(1), joints.max(1)
+        np.savez(
+            root / 'annotation_body3d' / 'fps10' / f'h36m_{part}.npz',
+            imgname=np.array(names),
+            center=(low + high) / 2,
+            scale=1.2 * (high - low).max(1) / 200,
+            part=np.concatenate([joints, np.ones((count, 17, 1))], 2),
+            S=rng.normal(0, 1, (count, 17, 4)),
+        )
+    return root
+
+
+def rhd_hand(center: tuple[float, float], side: float, rng: np.random.Generator) -> np.ndarray:
+    """21 visible joints (21, 3) in RHD's order whose hull is a square of that side."""
+    points = rng.uniform(-side / 2, side / 2, (21, 2))
+    points[:2] = [[-side / 2, -side / 2], [side / 2, side / 2]]
+    return np.concatenate([points + center, np.ones((21, 1))], 1)
+
+
+def write_rhd(root: Path, hands: dict[str, list[np.ndarray]] | None = None, protocol: int = 2) -> Path:
+    """Pictures with two hands (42, 3) each; by default 24 and 4 pictures with hands that count in both halves."""
+    rng = np.random.default_rng(3)
+    if hands is None:
+        hands = {
+            folder: [
+                np.concatenate([rhd_hand((80, 160), 90, rng), rhd_hand((240, 160), 90, rng)]) for _ in range(count)
+            ]
+            for folder, count in (('training', 24), ('evaluation', 4))
+        }
+    for folder, pictures in hands.items():
+        anno = {}
+        for n, uv_vis in enumerate(pictures):
+            write_picture(root / folder / 'color' / f'{n:05d}.png', (320, 320), rng)
+            anno[n] = dict(xyz=rng.normal(0, 1, (42, 3)), uv_vis=uv_vis, K=np.eye(3))
+        (root / folder / f'anno_{folder}.pickle').write_bytes(pickle.dumps(anno, protocol=protocol))
+    return root
+
+
+def write_h3d(root: Path, count: int = 60, size: tuple[int, int] = (50, 50)) -> Path:
+    """``count`` hands in five parts, every third one with an object."""
+    rng = np.random.default_rng(4)
+    entries = []
+    for n in range(count):
+        name = f'part{n % 5 + 1}/{n}.jpg'
+        write_picture(root / name, size, rng)
+        entries.append(
+            dict(
+                name=name,
+                keypoint2d=rng.uniform(3, 47, (21, 2)).tolist(),
+                keypoint3d=rng.normal(0, 1, (21, 3)).tolist(),
+                intrinsic_matrix=np.eye(3).tolist(),
+                without_object=int(n % 3 > 0),
+            )
+        )
+    (root / 'annotation.json').write_text(json.dumps(entries))
+    return root
