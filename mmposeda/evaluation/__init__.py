@@ -1,5 +1,6 @@
+from .binned_metric import BinnedMetric
 from .eval_pose import EvalPose
 from .grouped_pck import GroupedPCK
 from .left_right import LeftRightSeparation
 
-__all__ = ['EvalPose', 'GroupedPCK', 'LeftRightSeparation']
+__all__ = ['BinnedMetric', 'EvalPose', 'GroupedPCK', 'LeftRightSeparation']

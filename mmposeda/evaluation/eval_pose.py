@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from mmposeda.datasets.npz import open_npz
+from mmposeda.datasets.pose_array import load_pose_array
 from mmposeda.registry import METRICS
 from mmposeda.structures.pose_angles import VARIANTS, angle_triplets, check_variant, eval_pose, reference_angles
 from mmposeda.structures.skeleton import Skeleton
@@ -37,8 +38,9 @@ class EvalPose(BaseMetric):
     Args:
         variants (sequence[str]): which of 'raw', 'centred' and 'signed' to give.
         mean (str, optional): file for 'centred', best of the source's training set: an npy of (J,) mean angles in
-            radians, an npz with them as ``mean_angles``, or an npz of poses with ``keypoints`` (N, K, 2) and
-            ``visible`` (N, K) in the evaluated joint set. By default the mean of the labels that are evaluated.
+            radians, an npz with them as ``mean_angles``, or an npz of poses as
+            :func:`~mmposeda.datasets.pose_array.load_pose_array` reads it, in the evaluated joint set. By default the
+            mean of the labels that are evaluated.
         kwargs: of MMEngine's ``BaseMetric``.
 
     Raises:
@@ -141,27 +143,17 @@ def _load_reference(path: str) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
             'mmposeda.structures.pose_angles.reference_angles there, or leave `mean` out to take those of the labels'
         )
     if Path(path).suffix == '.npy':
-        try:
-            with open(path, 'rb') as file:
+        with open(path, 'rb') as file:
+            try:
                 mean = np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, OSError, EOFError, MemoryError) as error:
-            raise ValueError(f'EvalPose: {path} is no usable npy file: {error}') from None
+            except (ValueError, OSError, EOFError, MemoryError) as error:
+                raise ValueError(f'EvalPose: {path} is no usable npy file: {error}') from None
     else:
         with open_npz(path) as data:
-            if 'mean_angles' in data:
-                mean = data['mean_angles']
-            elif {'keypoints', 'visible'} <= set(data.files):
-                poses = data['keypoints'], data['visible']
-                if poses[0].ndim != 3 or poses[0].shape[2:] != (2,) or poses[0].shape[:2] != poses[1].shape:
-                    raise ValueError(
-                        f'{path} has keypoints {poses[0].shape} and visible {poses[1].shape}, expected (N, K, 2) '
-                        'and (N, K)'
-                    )
-                return poses
-            else:
-                raise ValueError(
-                    f'{path} holds {", ".join(data.files) or "nothing"}, expected mean_angles, or keypoints and visible'
-                )
+            mean = data.get('mean_angles')
+        if mean is None:
+            poses = load_pose_array(path)
+            return poses.keypoints, poses.visible
     if mean.ndim != 1 or mean.dtype.kind != 'f' or not np.isfinite(mean).any():
         raise ValueError(f'EvalPose: {path} holds {mean.dtype} {mean.shape}, expected (J,) angles in radians')
     return mean

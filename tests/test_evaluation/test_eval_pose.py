@@ -147,10 +147,10 @@ def test_wrong_settings_are_refused_when_the_metric_is_built(tmp_path):
 @pytest.mark.parametrize(
     'content, message',
     [
-        (dict(other=np.ones(3)), 'holds other, expected mean_angles, or keypoints and visible'),
+        (dict(other=np.ones(3)), 'the arrays other; expected keypoints'),
         (dict(mean_angles=np.ones((3, 4))), r'float64 \(3, 4\), expected \(J,\)'),
         (dict(mean_angles=np.full(12, np.nan)), r'expected \(J,\) angles'),
-        (dict(keypoints=np.ones((5, 14, 3)), visible=np.ones((5, 14))), r'keypoints \(5, 14, 3\)'),
+        (dict(keypoints=np.ones((5, 14, 2)), visible=np.ones((5, 13))), r'visible of shape \(5, 13\)'),
         (dict(mean_angles=np.array([{}])), 'no usable npz file'),
     ],
 )
