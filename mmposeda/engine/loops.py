@@ -52,6 +52,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
         """Train to the end, from the iteration that was resumed."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
+        self.dataloader.plan(self._max_iters)
         self.dataloader.begin(self._iter)
         with _stopping(self.dataloader), closing(self.dataloader_iterator):
             while self._iter < self._max_iters and not self.stop_training:
@@ -83,6 +84,7 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train to the end, from the iteration that was resumed."""
+        self.dataloader.plan(self._max_iters)
         with _stopping(self.dataloader):
             return super().run()
 

@@ -54,6 +54,7 @@ class NumberedBatches:
     """Batches of a batch sampler from batch ``start`` of the training on, each index with the number of its batch.
 
     What lies before ``start`` is skipped by index; a sampler with ``set_start``, as ours, gets there in constant time.
+    One with ``set_batch_size(batch_size, drop_last)`` is told these.
 
     Args:
         batch_sampler: Of a finite or endless sampler.
@@ -68,6 +69,9 @@ class NumberedBatches:
     def __init__(self, batch_sampler: Any, endless: bool) -> None:
         self.batch_sampler, self.endless = batch_sampler, endless
         self.start = self.skip = 0
+        sampler = getattr(batch_sampler, 'sampler', None)
+        if hasattr(sampler, 'set_batch_size') and hasattr(batch_sampler, 'batch_size'):
+            sampler.set_batch_size(batch_sampler.batch_size, getattr(batch_sampler, 'drop_last', False))
 
     @property
     def sampler(self) -> Any:
@@ -152,6 +156,12 @@ class ResumableLoader(DataLoader):
             skip (int): How many of them belong to the epoch that goes on.
         """
         self._numbered.start, self._numbered.skip = start, skip
+
+    def plan(self, batches: int) -> None:
+        """Tell a sampler that wants to know (``set_total_batches``) how many batches the whole training has."""
+        sampler = getattr(self._numbered.batch_sampler, 'sampler', None)
+        if hasattr(sampler, 'set_total_batches'):
+            sampler.set_total_batches(batches)
 
     def stop_workers(self) -> None:
         """End the workers that ``persistent_workers`` keeps."""

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmposeda.datasets.checks import check_domains
 from mmposeda.registry import DATA_SAMPLERS
 
-
-class ShuffledStream:
-    """Endless stream of shuffled passes over ``length`` indices; any stretch of it in time of its own length.
-
-    Pass k is a permutation drawn from (seed, k), so position p needs pass p // length alone and nothing before it.
-
-    Args:
-        length (int): how many indices there are.
-        seed (tuple[int]): one or more numbers >= 0.
-    """
-
-    def __init__(self, length: int, seed: Sequence[int]):
-        self.length, self.seed = length, tuple(seed)
-        self._pass, self._order = -1, None
-
-    def take(self, start: int, count: int) -> list[int]:
-        """Indices at positions ``start`` to ``start + count - 1``."""
-        out: list = []
-        while count > 0:
-            number, offset = divmod(start, self.length)
-            if number != self._pass:
-                generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((*self.seed, number))))
-                self._pass, self._order = number, generator.permutation(self.length).tolist()
-            piece = self._order[offset : offset + count]
-            out += piece
-            start, count = start + len(piece), count - len(piece)
-        return out
+from .streams import ShuffledStream
 
 
 @DATA_SAMPLERS.register_module()
@@ -54,10 +27,12 @@ class DomainSampler(Sampler):
     Args:
         dataset: MMPose's ``CombinedDataset`` or MMEngine's ``ConcatDataset``.
         quotas (sequence[int]): samples of each part in a batch of one rank; 0 leaves a part out.
-        samplers (sequence, optional): per part None (shuffled passes without replacement) or the config of a sampler
-            over that part. One with ``take(start, count)`` gives stretches of a stream that is common to all ranks, and
-            resumes in constant time; of any other one the indices are drawn in turn, over and over (``set_epoch``
-            before each pass, what a resumed run skips is drawn and dropped), and it sees to the ranks itself.
+        samplers (sequence | dict, optional): per part None (shuffled passes without replacement) or the config of a
+            sampler over that part; a dict has them by the number of the part, as in ``{'0': dict(type=...)}``, so that
+            a config can be merged into it, and None for those it lacks. A sampler with ``take(start, count)`` gives
+            stretches of a stream that is common to all ranks, and resumes in constant time; of any other one the
+            indices are drawn in turn, over and over (``set_epoch`` before each pass, what a resumed run skips is drawn
+            and dropped), and it sees to the ranks itself.
         epoch_length (int, optional): batches in an epoch. None: endless, for ``IterBasedTrainLoop``.
         seed (int, optional): None takes one that the ranks agree on; then a resumed run draws other samples.
 
@@ -70,11 +45,12 @@ class DomainSampler(Sampler):
         self,
         dataset: Any,
         quotas: Sequence[int],
-        samplers: Sequence[dict | None] | None = None,
+        samplers: Sequence[dict | None] | Mapping[str, dict | None] | None = None,
         epoch_length: int | None = None,
         seed: int | None = None,
     ):
         lengths = self._lengths(dataset)
+        samplers = self._by_part(dataset, samplers)
         self._check(dataset, lengths, quotas, samplers, epoch_length)
         check_domains(dataset)
         self.rank, self.world_size = get_dist_info()
@@ -85,11 +61,13 @@ class DomainSampler(Sampler):
         self._part_lengths = lengths
         self._start = 0
         self._streams = []
-        for i, (part, cfg) in enumerate(zip(dataset.datasets, samplers or [None] * len(lengths))):
+        for i, (part, cfg) in enumerate(zip(dataset.datasets, samplers)):
             if cfg is None:
                 stream = ShuffledStream(lengths[i], (self.seed, i)) if lengths[i] else None
             else:
                 stream = DATA_SAMPLERS.build({'dataset': part, 'seed': self.seed + i, **cfg})
+            if hasattr(stream, 'set_batch_size'):
+                stream.set_batch_size(self.quotas[i])
             self._streams.append(stream)
 
     @property
@@ -106,10 +84,22 @@ class DomainSampler(Sampler):
         if self.epoch_length is not None:
             self.set_start(epoch * self.epoch_length)
 
+    def set_total_batches(self, batches: int) -> None:
+        """Say how many batches the whole training has; handed on to the parts' samplers that want to know."""
+        for stream in self._streams:
+            if hasattr(stream, 'set_total_batches'):
+                stream.set_total_batches(batches)
+
     @property
     def state(self) -> dict:
         """What fixes the order of samples: equal states give equal batches."""
-        return dict(seed=self.seed, quotas=self.quotas, lengths=tuple(self._part_lengths), start=self._start)
+        return dict(
+            seed=self.seed,
+            quotas=self.quotas,
+            lengths=tuple(self._part_lengths),
+            samplers=tuple(getattr(stream, 'state', type(stream).__name__) for stream in self._streams),
+            start=self._start,
+        )
 
     def __len__(self) -> int:
         """Indices of one rank in an epoch; if endless, until the slowest part has been seen once."""
@@ -145,7 +135,19 @@ class DomainSampler(Sampler):
         return [len(part) for part in dataset.datasets]
 
     @staticmethod
-    def _check(dataset: Any, lengths: list, quotas: Sequence, samplers: Sequence | None, epoch_length: Any) -> None:
+    def _by_part(dataset: Any, samplers: Sequence | Mapping | None) -> Sequence:
+        count = len(dataset.datasets)
+        if not isinstance(samplers, Mapping):
+            return [None] * count if samplers is None else samplers
+        named = {str(key): cfg for key, cfg in samplers.items()}
+        unknown = sorted(set(named) - set(map(str, range(count))))
+        if unknown:
+            names = ', '.join(f"'{i}' ({type(part).__name__})" for i, part in enumerate(dataset.datasets))
+            raise ValueError(f'samplers has {unknown}, expected the numbers of parts: {names}')
+        return [named.get(str(i)) for i in range(count)]
+
+    @staticmethod
+    def _check(dataset: Any, lengths: list, quotas: Sequence, samplers: Sequence, epoch_length: Any) -> None:
         names = [type(d).__name__ for d in dataset.datasets]
         if len(quotas) != len(lengths):
             raise ValueError(f'{len(quotas)} quotas {list(quotas)} for {len(lengths)} data sets {names}; give one each')
@@ -154,7 +156,7 @@ class DomainSampler(Sampler):
         for name, length, quota in zip(names, lengths, quotas):
             if quota and not length:
                 raise ValueError(f'quota {quota} for {name}, which is empty; check its annotation file and filters')
-        if samplers is not None and len(samplers) != len(lengths):
+        if len(samplers) != len(lengths):
             raise ValueError(f'{len(samplers)} samplers for {len(lengths)} data sets {names}; give one each, or None')
         if epoch_length is not None and epoch_length < 1:
             raise ValueError(f'epoch_length {epoch_length} must be at least one batch, or None for an endless sampler')
