@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import itertools
 import math
 import sys
-import types
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from step_clone import StandIns, load_script, old_numpy
 from torch import nn
+
+REPOSITORY = 'VisionLearningGroup/UDA_PoseEstimation'
 
 
 def _affine(img, angle, translate, scale, shear):
@@ -40,48 +39,27 @@ def _affine(img, angle, translate, scale, shear):
     return F.grid_sample(img[None], grid, mode='nearest', align_corners=False)[0]
 
 
-_SUBMODULES = ('datasets', 'models', 'transforms', 'functional', 'utils', 'resnet', 'keypoint_detection')
-
-
-class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives any module of some packages, with any name in it.
-
-    Of torchvision the step uses ``functional.affine`` alone; of the reference's own data loading, nothing.
-    """
-
-    def __init__(self, *packages: str) -> None:
-        self.packages = packages
-
-    def find_spec(self, name, path=None, target=None):
-        known = any(name == package or name.startswith(f'{package}.') for package in self.packages)
-        return importlib.machinery.ModuleSpec(name, self, is_package=True) if known else None
-
-    def create_module(self, spec):
-        return types.ModuleType(spec.name)
-
-    def exec_module(self, module):
-        def anything(name):
-            if name in _SUBMODULES or name.startswith('__'):
-                raise AttributeError(name)  # the import system finds it
-            return type(name, (nn.Module,), {})
-
-        module.__getattr__ = anything
-        if module.__name__ == 'torchvision.transforms.functional':
-            module.affine = _affine
+# Of torchvision the step uses this function alone
+TORCHVISION = StandIns(
+    'torchvision',
+    submodules=('models', 'transforms', 'functional', 'utils'),
+    given={'torchvision.transforms.functional': dict(affine=_affine)},
+)
+# Of the reference's own data loading, it uses nothing; its networks are ours
+UNUSED = StandIns('lib.datasets', 'lib.transforms', 'lib.models.resnet', 'tqdm', 'webcolors')
 
 
 @contextmanager
-def _patched(device: str):
-    """What the reference needs of an older stack: ``np.int``, and ``.cuda()`` where there is no such device."""
+def _patched(device: str) -> Iterator[None]:
+    """What the reference needs of an older stack, and ``.cuda()`` where there is no such device."""
     saved = torch.Tensor.cuda
-    vars(np)['int'] = int
     if device == 'cpu':
         torch.Tensor.cuda = lambda self, *args, **kwargs: self
     try:
-        yield
+        with old_numpy():
+            yield
     finally:
         torch.Tensor.cuda = saved
-        del vars(np)['int']
 
 
 class _Heatmaps(nn.Module):
@@ -112,11 +90,15 @@ class ReferenceStep:
     """
 
     def __init__(self, path: str, model: nn.Module, batch: dict, device: str) -> None:
-        if not (Path(path) / 'train_human.py').is_file():
-            raise FileNotFoundError(f'{path} is no clone of VisionLearningGroup/UDA_PoseEstimation (no train_human.py)')
         self.device = device
         self.note = self._import_torchvision()
-        self.module = self._load(path)
+        finders = [UNUSED] if 'torchvision' in sys.modules else [TORCHVISION, UNUSED]
+        with _patched(device):
+            self.module = load_script(
+                path, 'train_human.py', REPOSITORY, *finders,
+                forget=('torchvision', 'lib', 'utils', 'tqdm', 'webcolors'),
+            )  # fmt: skip
+        self.module.device = torch.device(device)
         source, target = batch['inputs']['source'], batch['inputs']['target']
         number, side = len(source), source.shape[-1] // 4
         maps = torch.stack([s.gt_fields.heatmaps for s in batch['data_samples']['source']])
@@ -155,27 +137,12 @@ class ReferenceStep:
     @staticmethod
     def _import_torchvision() -> str:
         try:
-            import torchvision  # noqa: F401
+            import torchvision.transforms.functional  # noqa: F401
         except Exception:  # a build for another torch fails in many ways
-            for name in [name for name in sys.modules if name.startswith('torchvision')]:
+            for name in [name for name in sys.modules if name.partition('.')[0] == 'torchvision']:
                 del sys.modules[name]
-            sys.meta_path.insert(0, _StandIns('torchvision'))
             return 'reference: torchvision is not here; its functional.affine is replaced by its own formula in torch'
         return 'reference: as cloned'
-
-    def _load(self, path: str):
-        # Its top-level modules are called `utils` and `lib`; nothing else of ours has these names.
-        sys.path.insert(0, path)
-        sys.meta_path.insert(0, _StandIns('lib.datasets', 'lib.transforms', 'tqdm', 'webcolors'))
-        try:
-            spec = importlib.util.spec_from_file_location('train_human', Path(path) / 'train_human.py')
-            module = importlib.util.module_from_spec(spec)
-            with _patched(self.device):
-                spec.loader.exec_module(module)
-        finally:
-            sys.path.remove(path)
-        module.device = torch.device(self.device)
-        return module
 
     def _style(self, model: nn.Module):
         if not hasattr(model.style, 'encoder'):
