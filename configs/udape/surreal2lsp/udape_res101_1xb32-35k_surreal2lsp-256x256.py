@@ -1,61 +1,12 @@
-# UDAPE as published. Wants vgg_normalised.pth (see AdaINStyleNet), SURREAL and LSP in data/; a GPU, with --amp.
-_base_ = ['../../_base_/tasks/surreal2lsp_256x256.py', '../../_base_/schedules/udape_70x500.py']
+# UDAPE as published; what it wants: _base_/methods/udape_paper.py.
+_base_ = ['../../_base_/tasks/surreal2lsp_256x256.py', '../../_base_/methods/udape_paper.py']
 
-style = dict(type='AdaINStyleNet', encoder_weights='data/vgg_normalised.pth', style_weight=0.1)
-trained_style = dict(**style, decoder_weights='{style}')
-model = dict(
-    type='UDAPE',
-    estimator=_base_.estimator,
-    style=trained_style,
-    mask_scope='batch',
-    mask_ratio=0.5,
-    keep_rate=0.999,
-    teacher_bn='own',
-    consistency_weight=1.0,
-)
+model = dict(estimator=_base_.estimator, view=_base_.ranges)
+stages = _base_.stages
+stages[0].model.data_preprocessor = _base_.estimator.data_preprocessor
 
-# The decoder of the style network sees crops, turned all round, in their own colours.
-style_ranges = dict(rotation=180, scale=(0.6, 1.3), crop_area=(0.6, 1.0))
-affine = dict(type='TopdownRandomAffine', input_size=_base_.codec['input_size'], **style_ranges)
-style_pipeline = [*_base_.target_pipeline[:2], affine, _base_.target_pipeline[-1]]
-style_stage = dict(
-    name='style',
-    model=dict(
-        _delete_=True, type='StyleTraining', style=style, data_preprocessor=_base_.estimator['data_preprocessor']
-    ),
-    optim_wrapper=dict(optimizer=dict(lr=1e-5)),
-    train_dataloader=dict(
-        batch_size=8,
-        sampler=dict(quotas=[4, 4]),
-        dataset=dict(
-            datasets=[
-                dict(**_base_.surreal_train, pipeline=style_pipeline),
-                dict(type='UnlabeledDataset', dataset=dict(**_base_.lsp_reference, pipeline=style_pipeline)),
-            ]
-        ),
-    ),
-    # The code's upper limit; it may be broken off earlier.
-    train_cfg=dict(type='IterBasedTrainLoop', max_iters=500000),
-    default_hooks=dict(checkpoint=dict(interval=10000)),
-    val_cfg=None,
-    val_dataloader=None,
-    val_evaluator=None,
-    test_cfg=None,
-    test_dataloader=None,
-    test_evaluator=None,
-)
-
-stages = [
-    style_stage,
-    dict(name='pretrain', model=dict(consistency_weight=0.0, predict_with='student'), **_base_.pretrain_schedule),
-    dict(
-        name='adapt',
-        load_from='{pretrain}',
-        custom_hooks=[
-            *_base_.custom_hooks,
-            dict(type='MeanTeacherHook'),
-            dict(type='AdaptationVisualizationHook', interval=1000),
-        ],
-        **_base_.adapt_schedule,
-    ),
-]
+# the model makes the views of the target
+source, target = _base_.train_dataloader.dataset.datasets
+source.pipeline = _base_.udape_source_pipeline
+target.dataset.pipeline = _base_.target_pipeline
+train_dataloader = dict(dataset=dict(datasets=[source, target]))
