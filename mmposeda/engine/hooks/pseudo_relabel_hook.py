@@ -77,7 +77,7 @@ class PseudoRelabelHook(Hook):
         rotation: float = 30.0,
         scale: float = 0.25,
         temporal: bool = False,
-        batch_size: int = 64,
+        batch_size: int = 16,
         num_workers: int | None = None,
     ) -> None:
         for name, value, least in (
