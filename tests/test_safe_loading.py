@@ -32,6 +32,7 @@ PAYLOADS = {
     'system': lambda marker: Payload(os.system, f'touch {marker}'),
     'eval': lambda marker: Payload(eval, f'open({str(marker)!r}, "w")'),
     'getattr': lambda marker: Payload(getattr, OrderedDict, 'fromkeys'),
+    'bytes': lambda marker: Payload(bytes, 10**15),
 }
 
 
@@ -63,6 +64,7 @@ class TestCheckpoints:
             flag=np.bool_(True),
             sigmas=np.array([0.1, 0.2], dtype=np.float32),
             names=np.array(['head', 'hip']),
+            none=np.array([], dtype=np.float32),
             weights=OrderedDict(w=torch.arange(3), p=torch.nn.Parameter(torch.ones(2).half())),
         )
         loaded = mmengine_checkpoint.load_checkpoint(torch.nn.Module(), path, strict=False)
@@ -71,6 +73,7 @@ class TestCheckpoints:
         assert loaded['flag']
         np.testing.assert_array_equal(loaded['sigmas'], np.array([0.1, 0.2], dtype=np.float32))
         assert list(loaded['names']) == ['head', 'hip']
+        assert loaded['none'].shape == (0,) and loaded['none'].dtype == np.float32
         assert loaded['weights']['w'].tolist() == [0, 1, 2]
         assert loaded['weights']['p'].dtype == torch.float16
 

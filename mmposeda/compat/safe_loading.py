@@ -29,11 +29,20 @@ def own_types() -> dict:
     types = [HistoryBuffer, np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdgFDUS'}]
     allowed = {f'{kind.__module__}.{kind.__qualname__}': kind for kind in types}
     allowed['builtins.getattr'] = history_method
+    # the content of an array without elements, such as the sigmas of MMPose's hands
+    allowed['builtins.bytes'] = allowed['__builtin__.bytes'] = no_bytes
     # numpy 2 renamed its core: files written with either name are read with either version
     for core in ('numpy.core', 'numpy._core'):
         allowed[f'{core}.multiarray._reconstruct'] = multiarray._reconstruct
         allowed[f'{core}.multiarray.scalar'] = multiarray.scalar
     return allowed
+
+
+def no_bytes(*args) -> bytes:
+    """Stand for ``bytes``, which pickles of protocol 2 call without arguments; with a number it would take memory."""
+    if args:
+        raise UnsafeFileError(f'it asks for bytes of {args!r:.80}')
+    return b''
 
 
 def history_method(owner, name: str):
