@@ -8,7 +8,8 @@ optim_wrapper = dict(
 val_cfg = dict()
 test_cfg = dict()
 
-source_only_loader = dict(batch_size=32, sampler=dict(quotas=[32, 0]))
+# all of the source, also where the last stage samples it by difficulty: methods share their pre-training
+source_only_loader = dict(batch_size=32, sampler=dict(quotas=[32, 0], samplers=None))
 frontal_stage = dict(
     name='frontal',
     train_dataloader=dict(

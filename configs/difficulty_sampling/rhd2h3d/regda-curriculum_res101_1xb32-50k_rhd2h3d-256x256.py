@@ -1,0 +1,4 @@
+# RegDA from easy to hard (VAE-CL), in each stage anew.
+_base_ = ['./regda-hard_res101_1xb32-50k_rhd2h3d-256x256.py']
+
+train_dataloader = dict(sampler=dict(samplers={'0': dict(strategy='curriculum')}))

@@ -1,0 +1,5 @@
+# UDAPE on the hardest third of the source (VAE-HM), in every stage.
+_base_ = ['../../udape/surreal2h36m/udape_res101_1xb32-35k_surreal2h36m-256x256.py']
+
+by_difficulty = dict(type='DifficultyBinSampler', strategy='hard', score_file='data/difficulty/surreal_reference.npz')
+train_dataloader = dict(sampler=dict(samplers={'0': by_difficulty}))

@@ -1,0 +1,4 @@
+# RegDA from easy to hard (VAE-CL).
+_base_ = ['./regda-hard_effnetlite0_1xb32-3k_synthbody2lsp-128x128.py']
+
+train_dataloader = dict(sampler=dict(samplers={'0': dict(strategy='curriculum')}))

@@ -1,0 +1,4 @@
+# UDAPE on the easiest third: the control for what hard ones bring.
+_base_ = ['./udape-hard_effnetlite0_1xb32-3k_synthbody2lsp-128x128.py']
+
+train_dataloader = dict(sampler=dict(samplers={'0': dict(strategy='easy')}))

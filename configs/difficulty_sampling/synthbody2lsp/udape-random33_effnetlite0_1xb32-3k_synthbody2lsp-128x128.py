@@ -1,0 +1,4 @@
+# UDAPE on a random third: the control for the size.
+_base_ = ['./udape-hard_effnetlite0_1xb32-3k_synthbody2lsp-128x128.py']
+
+train_dataloader = dict(sampler=dict(samplers={'0': dict(strategy='random33')}))
