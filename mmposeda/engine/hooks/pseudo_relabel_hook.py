@@ -108,7 +108,6 @@ class PseudoRelabelHook(Hook):
             raise TypeError(f'PseudoRelabelHook needs a model with a pseudo-label table, got {type(model).__name__}')
         self._target = _target_part(runner.train_dataloader.dataset)
         _check_repeatable(self._target)
-        self._length = self.interval or -(-runner.max_iters // self.rounds)
         number, (_, processes) = len(self._target), get_dist_info()
         self._bounds = [number * i // processes for i in range(processes + 1)]
         if self.temporal:
@@ -120,18 +119,27 @@ class PseudoRelabelHook(Hook):
                 f'The checkpoint holds pseudo-labels of {len(model.table)} target pictures, the target has {number}. '
                 'Resume with the data of the start, or start the stage again without --resume.'
             )
-        self._fresh = True
+        self._seen = 0
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Label the target if a round begins that the table has not seen, and log what its labels are like."""
-        if self._fresh or runner.iter % self._length == 0:
-            model, number = unwrapped(runner), runner.iter // self._length + 1
+        number = self._number(runner)
+        if number != self._seen:
+            model = unwrapped(runner)
             if number > int(model.table.round):
                 self._relabel(runner, model, number)
             self._signs = self._describe(model)
-            self._fresh = False
+            self._seen = number
         for name, value in self._signs.items():
             runner.message_hub.update_scalar(f'train/pseudo_{name}', value)
+
+    def _number(self, runner) -> int:
+        """The round of this iteration, from 1."""
+        return (runner.iter // self.interval if self.interval else runner.iter * self.rounds // runner.max_iters) + 1
+
+    def _progress(self, runner, number: int) -> float:
+        """Where in the run a round begins."""
+        return (number - 1) * self.interval / runner.max_iters if self.interval else (number - 1) / self.rounds
 
     def _relabel(self, runner, model, number: int) -> None:
         began = time.time()
@@ -147,7 +155,7 @@ class PseudoRelabelHook(Hook):
                 'with a lower learning rate.'
             )
         labels, confidence = found[..., :2], found[..., 2]
-        share = kept_share((number - 1) * self._length / runner.max_iters, **self.shares)
+        share = kept_share(self._progress(runner, number), **self.shares)
         keep = select_confident(confidence, round(1 - share, 9), self.scope, gathered=True)
         model.table.fill(labels, confidence, keep, number)
         signs = ', '.join(f'{name} {value:.3f}' for name, value in self._describe(model).items())
