@@ -133,7 +133,7 @@ def curriculum_stage(progress: float, stages: Sequence[float] = (1 / 3, 2 / 3)) 
 def check_stages(stages: Sequence[float]) -> None:
     """Raise a ValueError unless borders of a curriculum rise within (0, 1)."""
     bounds = [0, *stages, 1]
-    if any(low >= high for low, high in zip(bounds, bounds[1:])):
+    if not all(low < high for low, high in zip(bounds, bounds[1:])):  # a NaN is no border either
         raise ValueError(
             f'stages {tuple(stages)} must say where the second and later ones begin, rising and between 0 and 1, '
             'such as (1/3, 2/3)'
