@@ -27,6 +27,11 @@ def parse_args(argv=None):
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='values merged over the config'
     )
+    parser.add_argument(
+        '--scores',
+        metavar='FILE',
+        help='score file of the evaluated set: GroupedPCK and EvalPose by difficulty bin, too',
+    )
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--interval', type=int, default=1, help='show every INTERVAL-th sample')
@@ -39,6 +44,8 @@ def parse_args(argv=None):
         parser.error(f'--dump writes a pickle, expected a name ending in .pkl or .pickle, got {args.dump}')
     if args.out is not None and not args.out.endswith(('.json', '.yaml', '.yml', '.pkl', '.pickle')):
         parser.error(f'--out expects a name ending in .json, .yaml or .pkl, got {args.out}')
+    if args.scores is not None and not osp.isfile(args.scores):
+        parser.error(f'there is no file of scores {args.scores}; tools/score_poses.py makes it')
     if not osp.isfile(args.checkpoint) and '://' not in args.checkpoint:
         parser.error(f'there is no checkpoint {args.checkpoint}')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -64,9 +71,26 @@ def apply_flags(cfg, args):
         if not hooks.badcase.get('metric'):
             estimator = cfg.model.get('estimator', cfg.model)
             hooks.badcase.metric = estimator.head.loss if is_loss else cfg.test_evaluator
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
+    if args.scores is not None:
+        evaluators = by_difficulty(evaluators, args.scores)
     if args.dump is not None:
-        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
-        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+        evaluators = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+    cfg.test_evaluator = evaluators
+
+
+def by_difficulty(evaluators, scores):
+    """Give the clean PCK of all limbs and EvalPose by difficulty bin, too."""
+    keys = dict(GroupedPCK=['all@*'], EvalPose=['raw', 'centred*'])
+    binned = [
+        dict(type='BinnedMetric', score_file=scores, metric=metric, keys=keys[metric['type']])
+        if metric['type'] in keys and metric.get('mode', 'image') == 'image'
+        else metric
+        for metric in evaluators
+    ]
+    if binned == list(evaluators):
+        raise SystemExit(f"--scores needs {' or '.join(keys)} in the config's test_evaluator")
+    return binned
 
 
 def enable_hook(hooks, key, kind, args, show):

@@ -102,6 +102,18 @@ def test_a_failing_run_is_named_and_its_stage_not_tried_twice(bench, configs, tm
     assert "udape seed 0 needs stage 'pretrain', which failed in source_only seed 0" in out
 
 
+def test_methods_come_from_a_file_and_an_evaluation_by_difficulty_is_made_up_for(bench, runs, configs, tmp_path):
+    listed = tmp_path / 'methods.txt'
+    listed.write_text(f'source_only={configs["source_only"]}\n')
+    args = bench.parse_args([f'@{listed}', '--scores', 'scores.npz'])
+    assert list(args.methods) == ['source_only']
+    run = runs.Run('source_only', str(configs['source_only']), 0, tmp_path / 'run', [])
+    runs.write_json(run.result_file, dict(metrics={'PCK/all@0.1': 50.0}))
+    assert run.has_result() and not run.has_result(binned=True)
+    runs.write_json(run.result_file, dict(metrics={'PCK/all@0.1': 50.0, 'PCK/all@0.1_bin_00': 70.0}))
+    assert run.has_result(binned=True)
+
+
 @pytest.mark.skipif(os.name != 'posix', reason='flock')
 def test_one_benchmark_a_folder(bench, configs, tmp_path):
     import fcntl
@@ -148,6 +160,8 @@ def test_wrong_methods_are_refused(bench, capsys, entry):
 def test_table_matches_closed_forms(bench):
     def entry(method, seed, value):
         metrics = {'PCK/head@0.1': 50.0, 'PCK/all@0.1': value, 'PCK/all@0.2': value + 20, 'sides': 0.5}
+        by_bin = dict(bin_00=value + 9, bin_24=value - 9, head=value + 8, tail=value - 8, slope=-0.25)
+        metrics.update({f'PCK/all@0.1_{what}': number for what, number in by_bin.items()})
         machine = dict(cores=2, threads=1, jobs=2, torch='2.0', device='cpu')
         minutes = dict(pretrain=10.0, adapt=2.0 + seed)
         return dict(method=method, seed=seed, metrics=metrics, minutes=minutes, iterations=9, machine=machine)
@@ -161,6 +175,8 @@ def test_table_matches_closed_forms(bench):
     assert ['udape', 'PCK/all@0.1', '5.5 ± 0.7', '11.0 ± 1.4', '50.0 ± 0.0', '50.0, 50.0'] in cells
     assert ['udape', '2', '9', '12.5 ± 0.7', 'pretrain 10.0 ± 0.0, adapt 2.5 ± 0.7'] in cells
     assert ['udape', '0.500 ± 0.000'] in cells
+    assert ['udape', '64.5 ± 2.1', '48.5 ± 2.1', '-0.25 ± 0.00'] in cells, 'easiest and hardest bins, slope'
+    assert 'bin_00' not in text
 
     partial = bench.render(results[:3], list(values), 'source_only', 'oracle')
     assert 'closed' not in partial and '| udape' in partial

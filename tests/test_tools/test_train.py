@@ -140,12 +140,30 @@ class TestFlags:
 
     @pytest.mark.parametrize(
         'flags, message',
-        [(['--dump', 'a.json'], 'ending in .pkl'), (['--out', 'a.txt'], '.json'), ([], 'no checkpoint')],
+        [
+            (['--dump', 'a.json'], 'ending in .pkl'),
+            (['--out', 'a.txt'], '.json'),
+            (['--scores', 'a.npz'], 'score_poses'),
+            ([], 'no checkpoint'),
+        ],
     )
     def test_test_checks_its_paths_first(self, tool, capsys, flags, message):
         with pytest.raises(SystemExit):
             tool('test').main(['config.py', 'nowhere.pth', *flags])
         assert message in capsys.readouterr().err
+
+
+def test_scores_put_the_metrics_that_can_be_binned_into_bins(tool):
+    pck, pose, reference = (
+        dict(type='GroupedPCK', thr=0.1),
+        dict(type='EvalPose'),
+        dict(type='GroupedPCK', mode='reference'),
+    )
+    binned = tool('test').by_difficulty([pck, reference, pose], 'scores.npz')
+    assert [metric['type'] for metric in binned] == ['BinnedMetric', 'GroupedPCK', 'BinnedMetric']
+    assert (binned[0]['metric'], binned[1], binned[2]['metric']) == (pck, reference, pose)
+    with pytest.raises(SystemExit, match='needs GroupedPCK or EvalPose'):
+        tool('test').by_difficulty([reference], 'scores.npz')
 
 
 def test_two_cpu_processes_through_dist_train(toy, tmp_path, free_port):

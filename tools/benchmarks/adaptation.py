@@ -31,8 +31,12 @@ REPORT_SECONDS = 60
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('methods', nargs='+', metavar='NAME=CONFIG', help='rows of the table, in this order')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, fromfile_prefix_chars='@'
+    )
+    parser.add_argument(
+        'methods', nargs='+', metavar='NAME=CONFIG', help='rows of the table, in this order; @FILE: one a line in FILE'
+    )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/adaptation'))
     parser.add_argument('--jobs', type=int, default=1, help='runs at the same time')
@@ -40,6 +44,9 @@ def parse_args(argv=None):
     parser.add_argument('--pin', action='store_true', help='keep each run on cores of its own (Linux)')
     parser.add_argument('--source', default='source_only', metavar='NAME', help='method at 0 %% of the gap')
     parser.add_argument('--oracle', default='oracle', metavar='NAME', help='method at 100 %% of the gap')
+    parser.add_argument(
+        '--scores', metavar='FILE', help='of the test set: also evaluate by difficulty, see tools/test.py'
+    )
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='merged over every config')
     parser.add_argument('--table', action='store_true', help='only print the table of what is there')
     args = parser.parse_args(argv)
@@ -68,7 +75,7 @@ class Job:
     def __init__(self, run: Run, stage: str | None, slot: int, args: argparse.Namespace, lock: int) -> None:
         self.run, self.stage, self.slot = run, stage, slot
         self.title = f'{run.title} {"evaluation" if stage is None else stage or "training"}'
-        command = run.test_command() if stage is None else run.train_command(stage)
+        command = run.test_command(args.scores) if stage is None else run.train_command(stage)
         self.log = run.folder / f'{"test" if stage is None else stage or "train"}.out'
         self.log.parent.mkdir(parents=True, exist_ok=True)
         threads = dict.fromkeys(('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), str(args.threads))
@@ -147,14 +154,17 @@ class Benchmark:
             for job in self.active.values():
                 job.count()
                 job.stop()
-        return sum(not run.result_file.is_file() for run in self.runs)
+        return sum(not self._done(run) for run in self.runs)
+
+    def _done(self, run: Run) -> bool:
+        return run.has_result(binned=self.args.scores is not None)
 
     def _start(self) -> bool:
         """Start what can be; whether any run has something left to do."""
         waiting = False
         busy = [job.run for job in self.active.values()]
         for run in self.runs:
-            if run in busy or run.result_file.is_file() or run.title in self.failed:
+            if run in busy or self._done(run) or run.title in self.failed:
                 continue
             stage = self._next_stage(run)
             if run.title in self.failed:
@@ -205,7 +215,7 @@ class Benchmark:
             say(f'{job.title} finished')
         else:
             run.store(machine(self.args))
-            say(f'{run.title} done, {sum(r.result_file.is_file() for r in self.runs)} of {len(self.runs)}')
+            say(f'{run.title} done, {sum(map(self._done, self.runs))} of {len(self.runs)}')
 
     def _fail(self, run: Run, why: str) -> None:
         self.failed[run.title] = why

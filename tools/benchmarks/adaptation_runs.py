@@ -142,10 +142,16 @@ class Run:
             'train.py', self.config, '--work-dir', str(self.folder), '--resume', *only, '--cfg-options', *self.options
         ]  # fmt: skip
 
-    def test_command(self) -> list[str]:
-        """Arguments for evaluating the last checkpoint."""
+    def test_command(self, scores: str | None = None) -> list[str]:
+        """Arguments for evaluating the last checkpoint, by difficulty too where the test set's scores are given."""
         out = ['--out', str(self.folder / 'metrics.json'), '--work-dir', str(self.folder / 'test')]
-        return ['test.py', self.config, str(self.checkpoint), *out, '--cfg-options', *self.options]
+        binned = ['--scores', scores] if scores else []
+        return ['test.py', self.config, str(self.checkpoint), *out, *binned, '--cfg-options', *self.options]
+
+    def has_result(self, binned: bool = False) -> bool:
+        """Whether the run was evaluated, with numbers by difficulty bin if asked for."""
+        metrics = (read_json(self.result_file) or {}).get('metrics')
+        return metrics is not None and (not binned or any(key.endswith('_bin_00') for key in metrics))
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Add to the wall-clock time of a stage."""

@@ -6,6 +6,7 @@ import re
 import statistics
 from collections.abc import Iterable
 
+BINNED = re.compile(r'(?P<key>.+)_(?P<what>bin_\d+|head|tail|slope)')
 GROUPED = re.compile(r'(?:(?P<metric>.+)/)?(?P<group>[^/@]+)@(?P<thr>[\d.]+)')
 
 
@@ -57,7 +58,9 @@ def render(results: list[dict], methods: list[str], source: str, oracle: str) ->
         rows = [[m, *(_cell(of[m], key) for key in columns)] for m in methods]
         parts += [f'{"@".join(title).lstrip("@")} (%)', markdown(['', *(grouped[k]['group'] for k in columns)], rows)]
 
-    others = [key for key in keys if key not in grouped]
+    binned = {key: match for key in keys if (match := BINNED.fullmatch(key))}
+    parts += _by_difficulty(of, methods, binned)
+    others = [key for key in keys if key not in grouped and key not in binned]
     if others:
         rows = [[m, *(_cell(of[m], key, 3) for key in others)] for m in methods]
         parts += ['Other metrics', markdown(['', *others], rows)]
@@ -69,6 +72,19 @@ def render(results: list[dict], methods: list[str], source: str, oracle: str) ->
 
 def _cell(runs: list[dict], key: str, digits: int = 1) -> str:
     return spread((run['metrics'][key] for run in runs if key in run['metrics']), digits)
+
+
+def _by_difficulty(of: dict[str, list[dict]], methods: list[str], binned: dict) -> list[str]:
+    """Of every key that BinnedMetric gives: easiest bins, hardest bins, slope over the bins."""
+    whole = dict.fromkeys(match['key'] for match in binned.values())
+    parts = []
+    for key in whole:
+        rows = [
+            [m, *(_cell(of[m], f'{key}_{what}', d) for what, d in (('head', 1), ('tail', 1), ('slope', 2)))]
+            for m in methods
+        ]
+        parts += [f'{key} by difficulty', markdown(['', 'easiest bins', 'hardest bins', 'slope a bin'], rows)]
+    return parts
 
 
 def _gap_table(runs, seeds, methods, source, oracle, grouped) -> list[str]:

@@ -14,5 +14,9 @@ lsp_trainval = dict(**lsp_photos, ann_file='annotations/lspet_train.json')
 # 500 photos of other blocks
 lsp_test = dict(**lsp_photos, ann_file='annotations/lspet_test.json', test_mode=True)
 
-val_evaluator = [dict(type='GroupedPCK', thr=(0.05, 0.1, 0.2)), dict(type='LeftRightSeparation')]
+val_evaluator = [
+    dict(type='GroupedPCK', thr=(0.05, 0.1, 0.2)),
+    dict(type='EvalPose', variants=('raw', 'centred')),
+    dict(type='LeftRightSeparation'),
+]
 test_evaluator = val_evaluator
