@@ -47,4 +47,19 @@ dataset_info = dict(
         thorax=['left_shoulder', 'right_shoulder'],
         upper_neck=['left_shoulder', 'right_shoulder'],
     ),
+    # as LSP's, with a line between the shoulders for the neck
+    angle_triplets=[
+        ['right_ankle', 'right_knee', 'right_hip'],
+        ['right_knee', 'right_hip', 'left_hip'],
+        ['right_hip', 'left_hip', 'left_knee'],
+        ['left_hip', 'left_knee', 'left_ankle'],
+        ['right_wrist', 'right_elbow', 'right_shoulder'],
+        ['right_elbow', 'right_shoulder', 'left_shoulder'],
+        ['right_shoulder', 'left_shoulder', 'left_elbow'],
+        ['left_shoulder', 'left_elbow', 'left_wrist'],
+        ['nose', 'right_shoulder', 'left_shoulder'],
+        ['nose', 'left_shoulder', 'right_shoulder'],
+        ['right_knee', 'right_hip', 'right_shoulder'],
+        ['left_knee', 'left_hip', 'left_shoulder'],
+    ],
 )
