@@ -127,8 +127,8 @@ def test_fitted_means_are_kept_for_parts_of_a_set():
 
 def test_a_joint_set_without_angles_names_the_key_of_the_meta_file():
     _, gt, visible = people()
-    metric = build('coco')
-    with pytest.raises(ValueError, match="joint set 'coco' has no angles.*`angle_triplets=.*dataset_info of its meta"):
+    metric = build('h36m')
+    with pytest.raises(ValueError, match="joint set 'h36m' has no angles.*`angle_triplets=.*dataset_info of its meta"):
         metric.process(None, [sample(gt[0], gt[0], visible[0])])
 
 

@@ -248,8 +248,8 @@ def test_wrong_input_says_what_was_got_and_expected():
         bin_similarity(np.ones((2, 12)), np.array([-1, 7]), 5)
     with pytest.raises(ValueError, match='expected .N, J. and .N,.'):
         bin_similarity(np.ones((2, 12)), np.array([1]), 5)
-    with pytest.raises(ValueError, match="'coco' has no angles.*angle_triplets=.*dataset_info.*left_knee"):
-        angle_triplets(Skeleton.from_metainfo('coco'))
+    with pytest.raises(ValueError, match="'h36m' has no angles.*angle_triplets=.*dataset_info.*left_knee"):
+        angle_triplets(Skeleton.from_metainfo('h36m'))
 
 
 def test_an_empty_set_stays_empty():
