@@ -58,10 +58,10 @@ class VAEReport(NamedTuple):
         if self.kl > MIN_KL and self.reconstruction < MAX_RESIDUE * self.mean_pose:
             return ''
         return (
-            f'posterior collapse: the latent numbers hold {self.kl:.2f} nat of a pose (expected more than {MIN_KL}) '
-            f'and leave an error of {self.reconstruction:.4g} against {self.mean_pose:.4g} of the mean pose (expected '
-            f'less than {MAX_RESIDUE:g} of it), so the score says little more than how far a pose is from the mean. '
-            'Train longer, or take a smaller kl_weight'
+            f'posterior collapse or too little training: the latent numbers hold {self.kl:.2f} nat of a pose (expected '
+            f'more than {MIN_KL}) and leave an error of {self.reconstruction:.4g} against {self.mean_pose:.4g} of the '
+            f'mean pose (expected less than {MAX_RESIDUE:g} of it), so the score says little more than how far a pose '
+            'is from the mean. Train longer, take a smaller kl_weight, or a larger latent'
         )
 
 
@@ -71,7 +71,7 @@ def train_pose_vae(
     norm_mode: str = 'bbox',
     epochs: int = 100,
     max_steps: int = 50_000,
-    min_steps: int = 2_000,
+    min_steps: int = 300,
     batch_size: int = 1024,
     lr: float = 1e-3,
     weight_decay: float = 1e-4,
@@ -92,8 +92,8 @@ def train_pose_vae(
         vae (dict, optional): Arguments of :class:`~mmposeda.models.networks.pose_vae.PoseVAE` beside ``num_keypoints``.
         norm_mode (str): Its normalisation.
         epochs (int): Passes over the poses.
-        max_steps (int), min_steps (int): Bounds of the steps, of which the first has the last word. With fewer than the
-            lower one the VAE of a small set is far from done.
+        max_steps (int), min_steps (int): Bounds of the steps, of which the first has the last word. A VAE of a small set is
+            far from done with fewer than the lower one, and with many times more it learns the poses by heart.
         batch_size (int): Poses a step.
         lr (float), weight_decay (float): Of AdamW.
         kl_warmup (float): Share of the steps over which the weight of the Kullback-Leibler term rises from 0.

@@ -27,6 +27,11 @@ def vae_hash(vae: PoseVAE) -> str:
     return digest.hexdigest()
 
 
+def vae_path(score_file: str) -> str:
+    """Where the VAE lies that made a score file: beside it."""
+    return f'{osp.splitext(score_file)[0]}.vae.pth'
+
+
 def save_pose_vae(vae: PoseVAE, path: str) -> str:
     """Write a VAE, aside and then renamed; returns its :func:`vae_hash`.
 

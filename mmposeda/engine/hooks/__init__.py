@@ -2,6 +2,7 @@ from .adaptation_visualization_hook import AdaptationVisualizationHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import CheckpointHook
 from .collapse_warning_hook import CollapseWarningHook
+from .difficulty_scoring_hook import DifficultyScoringHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
 from .pseudo_relabel_hook import PseudoRelabelHook
@@ -12,6 +13,7 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointHook',
     'CollapseWarningHook',
+    'DifficultyScoringHook',
     'MeanTeacherHook',
     'NonFiniteHook',
     'PseudoRelabelHook',
