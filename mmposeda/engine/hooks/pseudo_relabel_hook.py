@@ -39,8 +39,8 @@ class PseudoRelabelHook(Hook):
     matter, and the random state of the run is left as it is. Processes label a part each, with the batch statistics of
     the first one, those that checkpoints hold. A run that resumes inside a round goes on with the labels it has.
 
-    Share, mean confidence, ``spread`` and ``merged`` of the labels that are kept are logged as ``pseudo_*``, where
-    ``CollapseWarningHook`` looks at them.
+    The share that is kept, the mean confidence of all labels, and ``spread`` and ``merged`` of those that are kept are
+    logged as ``pseudo_*``, where ``CollapseWarningHook`` looks at them.
 
     Args:
         rounds (int): How many rounds, equally long (6).
@@ -211,14 +211,13 @@ class PseudoRelabelHook(Hook):
         return ResumableLoader(plain, runner.seed, endless=False)
 
     def _describe(self, model) -> dict[str, float]:
-        """Share, confidence and signs of collapse of the labels that are kept."""
+        """Share of the labels that are kept, their signs of collapse, and the confidence of all."""
         table, layout = model.table, model.layout
         pairs = [(i, int(j)) for i, j in enumerate(self._target.metainfo.get('flip_indices', ())) if i < j]
         merged_within = layout.sigma * layout.scale_factor[0]
         signs = collapse_signs(table.labels, layout.input_size[0], pairs, merged_within, table.keep)
-        keep = table.keep.float()
-        confidence = (keep * table.confidence).sum() / keep.sum().clamp_min(1)
-        numbers = dict(kept=keep.mean(), confidence=confidence, **signs)
+        # of all: the mean of the kept falls by itself as their share grows
+        numbers = dict(kept=table.keep.float().mean(), confidence=table.confidence.mean(), **signs)
         return dict(zip(numbers, torch.stack(list(numbers.values())).tolist()))
 
 
