@@ -273,6 +273,12 @@ class TestTemporal:
         assert _between_videos([0, 2, 5, 8, 10], paths) == [0, 0, 3, 8, 10]
         assert _between_videos([0, 3, 6, 10], paths[:8] + paths[:2]) == [0, 3, 3, 10]
 
+    def test_a_process_may_have_no_video(self, make_runner):
+        runner, hook = make_runner(), PseudoRelabelHook(temporal=True)
+        hook.before_train(runner)
+        hook._bounds = [6, 6]
+        assert hook._label_share(runner, runner.model, 1).shape == (0, 14, 3)
+
     def test_several_people_a_picture_are_refused(self, make_runner, domain_pair):
         path = domain_pair['root'] / 'target' / 'ann.json'
         content = json.loads(path.read_text())
