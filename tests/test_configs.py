@@ -10,6 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmposeda.datasets.samplers.difficulty_bin_sampler import STRATEGIES
 from mmposeda.engine.stages import resolve_references, stage_config, stage_names
 from mmposeda.models.networks import adain
 from mmposeda.registry import (
@@ -39,7 +40,7 @@ def style_weights_at_hand(monkeypatch):
     )
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=3)
 def build_model(text):
     """Neighbouring stages and configs often have one model; the weights are not initialised."""
     return MODELS.build(Config.fromstring(text, '.py').model)
@@ -57,6 +58,8 @@ def check_loader(loader, training):
     if loader is None:
         return
     assert DATA_SAMPLERS.get(loader['sampler']['type']) is not None
+    for part in (loader['sampler'].get('samplers') or {}).values():
+        assert DATA_SAMPLERS.get(part['type']) is not None and part['strategy'] in STRATEGIES
     if loader['sampler']['type'] == 'DomainSampler':
         assert loader['batch_size'] == sum(loader['sampler']['quotas'])
         assert len(loader['sampler']['quotas']) == len(loader['dataset']['datasets'])
@@ -115,6 +118,22 @@ def test_config_builds(path, tmp_path, monkeypatch):
         needs_teacher = any(hook['type'] == 'MeanTeacherHook' for hook in cfg.get('custom_hooks') or [])
         adapting = getattr(model, 'consistency_weight', 0) > 0
         assert needs_teacher == adapting, 'a stage that adapts has a MeanTeacherHook, another has none'
+
+
+@pytest.mark.parametrize('task', ['synthbody2lsp', 'surreal2lsp', 'surreal2h36m', 'rhd2h3d'])
+@pytest.mark.parametrize('method', ['regda', 'udape'])
+def test_strategies_differ_in_the_sampler_alone(method, task):
+    configs = [p for p in CONFIGS if p.parent.name == task and p.parent.parent.name == 'difficulty_sampling']
+    loaded = {p.name.partition('_')[0]: Config.fromfile(p)._cfg_dict.to_dict() for p in configs}
+    drawn = {name: cfg['train_dataloader']['sampler'].pop('samplers')['0'] for name, cfg in loaded.items()}
+    (plain,) = (ROOT / 'configs' / method / task).glob(f'{method}_*{"128x128" if "synth" in task else ""}.py')
+    expected = Config.fromfile(plain)._cfg_dict.to_dict()
+    for strategy in ('easy', 'random33', 'hard', 'curriculum'):
+        name = f'{method}-{strategy}'
+        assert drawn[name]['strategy'] == strategy and drawn[name]['type'] == 'DifficultyBinSampler'
+        cfg = {key: value for key, value in loaded[name].items() if key != 'by_difficulty'}
+        assert cfg == expected
+    assert len({drawn[f'{method}-{s}']['score_file'] for s in ('easy', 'hard', 'curriculum')}) == 1
 
 
 def test_configs_are_found():

@@ -9,6 +9,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     non_finite=dict(type='NonFiniteHook', policy='stop'),
     collapse=dict(type='CollapseWarningHook'),
+    difficulty=dict(type='DifficultyScoringHook'),  # for DifficultyBinSampler alone
     visualization=dict(type='PoseVisualizationHook', enable=False),
     badcase=dict(type='BadCaseAnalysisHook', enable=False, out_dir='badcase', metric_type='loss', badcase_thr=5),
 )

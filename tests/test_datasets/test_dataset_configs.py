@@ -46,7 +46,8 @@ def test_a_child_adds_its_pipelines(config):
 def test_parts_and_metrics_build(config):
     lengths = {name: len(DATASETS.build(config[name])) for name in ('lsp_train', 'lsp_val', 'lsp_trainval', 'lsp_test')}
     assert lengths == dict(lsp_train=1706, lsp_val=294, lsp_trainval=2000, lsp_test=500)
-    assert [type(METRICS.build(m)).__name__ for m in config.test_evaluator] == ['GroupedPCK', 'LeftRightSeparation']
+    built = [type(METRICS.build(m)).__name__ for m in config.test_evaluator]
+    assert built == ['GroupedPCK', 'EvalPose', 'LeftRightSeparation']
 
 
 def test_workers_carry_samples_only(config):
