@@ -81,7 +81,8 @@ def normalize_joints_first(
         centre, scale = _about_root(points, seen, [root] if isinstance(root, int) else list(root))
     else:
         low, high = torch.where(seen, points, torch.inf).amin(0), torch.where(seen, points, -torch.inf).amax(0)
-        centre, scale = torch.where(seen.any(0), (low + high) / 2, 0.0), (high - low).amax(0)
+        # without a visible joint low is inf and high -inf
+        centre, scale = torch.where(low <= high, (low + high) / 2, 0.0), (high - low).amax(0)
     scale = torch.where(scale > MIN_EXTENT, scale, 1.0)
     return torch.where(seen, (points - centre) / scale, 0.0), scale, centre
 

@@ -13,8 +13,8 @@ from mmposeda.structures.pose2d import NORM_MODES, joints_first, normalize_joint
 
 #: With fewer visible joints a pose has no score.
 MIN_VISIBLE = 4
-#: Poses at a time whose activations stay in a core's cache, and that keep a GPU busy.
-CPU_CHUNK, GPU_CHUNK = 512, 1 << 17
+#: Poses at a time: as many a thread as keep activations in a core's cache, and as many as keep a GPU busy.
+CPU_CHUNK, GPU_CHUNK = 1024, 1 << 17
 
 
 @MODELS.register_module()
@@ -112,12 +112,13 @@ class PoseVAE(BaseModel):
         if mode not in ('loss', 'tensor'):
             raise ValueError(f"mode {mode!r} is unknown, expected 'loss', 'predict' or 'tensor'")
         points, seen = self._normalize(keypoints, visible, boxes)
-        features = self.encoder(_inputs(points, seen))
+        inputs, mask = _inputs(points, seen)
+        features = self.encoder(inputs)
         mean, logvar = self.mean_head(features), self.logvar_head(features).clamp(-8, 8)
         if mode == 'tensor':
             return self.decoder(mean).view(-1, self.num_keypoints, 2), mean, logvar
         noise = torch.empty_like(mean).normal_(generator=generator)
-        error = _squared_error(self.decoder(mean + (logvar / 2).exp() * noise), points, seen).mean()
+        error = _squared_error(self.decoder(mean + (logvar / 2).exp() * noise), points, mask).mean()
         kl = gaussian_kl(mean, logvar).mean()
         return dict(loss_rec=error, loss_kl=self.kl_weight * self.kl_ratio * kl, kl=kl.detach())
 
@@ -132,7 +133,7 @@ class PoseVAE(BaseModel):
             y (Tensor): (N, K, 2), on the network's device.
             v (Tensor): (N, K), above 0 where a joint is visible.
             boxes (Tensor, optional): (N, 4), for ``norm_mode='image'``.
-            chunk (int, optional): Poses at a time; None takes what suits the device.
+            chunk (int, optional): Poses at a time in the network; None takes what suits the device.
 
         Returns:
             Tensor: (N,) in normalised units, NaN where fewer than 4 joints are visible.
@@ -141,15 +142,17 @@ class PoseVAE(BaseModel):
             ValueError: Poses of another number of joints, or no boxes where they are needed.
         """
         scores = torch.empty(len(y), device=y.device)
-        chunk = chunk or (CPU_CHUNK if y.device.type == 'cpu' else GPU_CHUNK)
+        chunk = chunk or (CPU_CHUNK * torch.get_num_threads() if y.device.type == 'cpu' else GPU_CHUNK)
         with torch.autocast(y.device.type, enabled=False):
-            for start in range(0, len(y), chunk):
-                part = slice(start, start + chunk)
+            for start in range(0, len(y), 4 * chunk):  # what is small beside the network is done for more at once
+                part = slice(start, start + 4 * chunk)
                 points, seen = self._normalize(y[part], v[part], None if boxes is None else boxes[part])
-                latent = self.mean_head(self.encoder(_inputs(points, seen)))
-                count = seen.sum(0)[0]
-                error = _squared_error(self.decoder(latent), points, seen) * (self.num_keypoints / count)
-                scores[part] = torch.where(count >= MIN_VISIBLE, error, torch.nan)
+                inputs, mask = _inputs(points, seen)
+                pieces = inputs.contiguous().split(chunk)
+                answer = torch.cat([self.decoder(self.mean_head(self.encoder(piece))) for piece in pieces])
+                count = mask.sum(0)
+                factor = torch.where(count >= MIN_VISIBLE, self.num_keypoints / count, torch.nan)
+                scores[part] = _squared_error(answer, points, mask) * factor
         return scores
 
     def _normalize(self, y: Tensor, v: Tensor, boxes: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -182,15 +185,16 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1)
 
 
-def _inputs(points: Tensor, seen: Tensor) -> Tensor:
-    """What the encoder takes of poses (K, 2, B): coordinates and then visibility, (B, 3 K)."""
-    return torch.cat([points.flatten(0, 1), seen[:, 0].to(points)]).t()
+def _inputs(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """What the encoder takes of poses (K, 2, B), coordinates and then visibility, (B, 3 K); and the latter (K, B)."""
+    mask = seen[:, 0].to(points)
+    return torch.cat([points.flatten(0, 1), mask]).t(), mask
 
 
-def _squared_error(flat: Tensor, points: Tensor, seen: Tensor) -> Tensor:
+def _squared_error(flat: Tensor, points: Tensor, mask: Tensor) -> Tensor:
     """Sum over visible joints, (B,), of poses as the decoder gives them, (B, 2 K), against (K, 2, B)."""
-    error = flat.t().contiguous().view_as(points) - points
-    return torch.where(seen, error, 0.0).square().sum((0, 1))
+    error = (flat.t().contiguous().view_as(points) - points) * mask[:, None]
+    return error.flatten(0, 1).square().sum(0)
 
 
 def _layers(*widths: int) -> nn.Sequential:
