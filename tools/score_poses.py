@@ -21,7 +21,13 @@ from mmengine.utils import ProgressBar, Timer
 
 import mmposeda  # noqa: F401  (makes MMPose importable)
 from mmposeda.datasets.difficulty import load_pose_array, read_poses
-from mmposeda.engine.difficulty import examine_pose_vae, rate_poses, size_correlation, train_pose_vae
+from mmposeda.engine.difficulty import (
+    examine_pose_vae,
+    rate_poses,
+    size_correlation,
+    support_correlation,
+    train_pose_vae,
+)
 from mmposeda.engine.failures import one_line
 from mmposeda.engine.pose_vae_file import check_joints, joint_names, load_pose_vae, save_pose_vae, vae_path
 from mmposeda.engine.stages import StageError, stage_config, stage_names
@@ -132,8 +138,9 @@ def get_vae(args, poses, names, where):
     )
 
 
-def summarize(scores, poses, report, vae_file, seconds):
+def summarize(scores, poses, vae, vae_file, seconds):
     """Lines that say what came out."""
+    report = examine_pose_vae(vae, poses)
     count, scored = len(scores.ids), len(scores.order)
     sizes = np.bincount(scores.bins[scores.bins >= 0], minlength=scores.k)
     sums = np.bincount(scores.bins[scores.order], scores.scores[scores.order], scores.k)
@@ -144,7 +151,9 @@ def summarize(scores, poses, report, vae_file, seconds):
             f'{scores.k} bins of {sizes.min()} to {sizes.max()} poses, mean scores from easy to hard: {means}',
             f'VAE {vae_file}: {report.kl:.2f} nat a pose, error {report.reconstruction:.4g} against '
             f'{report.mean_pose:.4g} of the mean pose',
-            f"Spearman's correlation of score and box size: {size_correlation(scores.scores, poses):.2f}",
+            "Spearman's correlation of the score with the distance to the 10th nearest pose: "
+            f'{support_correlation(vae, scores.scores, poses):.2f}, with the size in the picture: '
+            f'{size_correlation(scores.scores, poses):.2f}',
             f'{count / max(seconds, 1e-9):.0f} poses a second scored',
         ]
     )
@@ -165,7 +174,7 @@ def run(args):
     if not args.vae:
         save_pose_vae(vae, vae_file)
     scores.save(args.out)
-    print(summarize(scores, poses, examine_pose_vae(vae, poses), vae_file, bar.seconds))
+    print(summarize(scores, poses, vae, vae_file, bar.seconds))
     print(f'Wrote {args.out}' + ('' if args.vae else f' and {vae_file}'))
 
 

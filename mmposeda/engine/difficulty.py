@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -92,8 +93,9 @@ def train_pose_vae(
         vae (dict, optional): Arguments of :class:`~mmposeda.models.networks.pose_vae.PoseVAE` beside ``num_keypoints``.
         norm_mode (str): Its normalisation.
         epochs (int): Passes over the poses.
-        max_steps (int), min_steps (int): Bounds of the steps, of which the first has the last word. A VAE of a small set is
-            far from done with fewer than the lower one, and with many times more it learns the poses by heart.
+        max_steps (int): Upper bound of the steps, which has the last word.
+        min_steps (int): Lower bound: a VAE of a small set is far from done with fewer, and with many times more it
+            learns the poses by heart.
         batch_size (int): Poses a step.
         lr (float), weight_decay (float): Of AdamW.
         kl_warmup (float): Share of the steps over which the weight of the Kullback-Leibler term rises from 0.
@@ -190,13 +192,13 @@ def score_poses(
 def rate_poses(vae: PoseVAE, poses: PoseArray, k: int = 25, progress: Progress | None = None) -> DifficultyScores:
     """Score poses, sort them and cut them into k bins; the rest is as of :func:`score_poses`.
 
-    Warns where the scores go with the size of the box, which they should not: rare is not large.
+    Warns where the scores go with the size in the picture, which they should not: rare is not large.
     """
     scores = DifficultyScores.of(poses, score_poses(vae, poses, progress=progress), k, vae_hash(vae), vae.norm_mode)
     correlation = size_correlation(scores.scores, poses)
     if abs(correlation) > MAX_SIZE_CORRELATION:
         print_log(
-            f"Spearman's correlation of score and box size is {correlation:.2f}, expected within "
+            f"Spearman's correlation of score and size in the picture is {correlation:.2f}, expected within "
             f'{MAX_SIZE_CORRELATION:g} of 0: bins sort by size as well as by rarity. '
             + ("Take norm_mode='bbox'" if vae.norm_mode == 'image' else 'Look whether poses differ with the distance'),
             logger='current',
@@ -228,14 +230,41 @@ def examine_pose_vae(vae: PoseVAE, poses: PoseArray) -> VAEReport:
 
 
 def size_correlation(scores: np.ndarray, poses: PoseArray) -> float:
-    """Spearman's correlation of the scores (N,) and the area of the boxes; NaN where there is nothing to compare."""
+    """Spearman's correlation of the scores (N,) and the longer side of the visible joints' box, pixels.
+
+    Boxes of the data set do not serve: they are often the whole picture. NaN where there is nothing to compare.
+    """
+    place = np.where((poses.visible > 0)[..., None], poses.keypoints, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)  # a pose without a visible joint
+        size = (np.nanmax(place, 1) - np.nanmin(place, 1)).max(1)
+    return _spearman(scores, size)
+
+
+@torch.inference_mode()
+def support_correlation(vae: PoseVAE, scores: np.ndarray, poses: PoseArray, k: int = 10) -> float:
+    """Spearman's correlation of the scores (N,) and the distance to the k-th nearest pose, normalised as for the VAE.
+
+    It says whether the scores measure how little of the data set lies near a pose. Looked at are poses with all joints
+    visible, at most 4096 of them, spread over all; NaN where there are too few.
+    """
+    rows = np.flatnonzero((poses.visible > 0).all(1) & np.isfinite(scores))
+    rows = rows[:: max(-(-len(rows) // 4096), 1)]
+    if len(rows) <= k + 1:
+        return math.nan
+    y, v, boxes = (torch.from_numpy(array[rows]) for array in poses[1:])
+    flat = normalize_pose2d(y, v, vae.norm_mode, boxes, vae.root)[0].flatten(1)
+    distance = torch.cdist(flat, flat).kthvalue(k + 1, 1).values  # the nearest of all is the pose itself
+    return _spearman(scores[rows], distance.numpy())
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    area = np.prod(poses.boxes[:, 2:] - poses.boxes[:, :2], axis=1)
-    both = np.isfinite(scores) & np.isfinite(area)
-    if np.unique(scores[both]).size < 2 or np.unique(area[both]).size < 2:
+    both = np.isfinite(first) & np.isfinite(second)
+    if np.unique(first[both]).size < 2 or np.unique(second[both]).size < 2:
         return math.nan
-    return float(spearmanr(scores[both], area[both])[0])
+    return float(spearmanr(first[both], second[both])[0])
 
 
 def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ from mmposeda.engine.difficulty import (
     rate_poses,
     score_poses,
     size_correlation,
+    support_correlation,
     train_pose_vae,
 )
 from mmposeda.engine.hooks.non_finite_hook import NonFiniteError
@@ -97,7 +98,10 @@ class TestToy:
         poses, _, vae = trained
         flat = normalize_pose2d(*map(torch.from_numpy, poses[1:3]))[0].flatten(1)
         distance = torch.cdist(flat, flat).kthvalue(11, 1).values.numpy()
-        assert spearmanr(score_poses(vae, poses), distance)[0] > 0.5
+        scores = score_poses(vae, poses)
+        assert spearmanr(scores, distance)[0] > 0.5
+        assert support_correlation(vae, scores, poses) == pytest.approx(spearmanr(scores, distance)[0])
+        assert math.isnan(support_correlation(vae, scores[:11], PoseArray(*(field[:11] for field in poses))))
 
 
 class TestTraining:
@@ -240,7 +244,8 @@ class TestScores:
 
     def test_size_correlation_is_spearmans(self):
         sides = np.arange(1, 21, dtype=np.float32)
-        poses = array(np.zeros((20, 4, 2)))._replace(boxes=np.stack([sides * 0, sides * 0, sides, sides], 1))
+        square = np.array([[0, 0], [1, 0], [0, 1], [9, 9]])
+        poses = array(square * sides[:, None, None], np.tile([1, 1, 1, 0], (20, 1)))
         assert size_correlation(sides**3, poses) == pytest.approx(1)
         assert size_correlation(-sides, poses) == pytest.approx(-1)
         with_gap = sides.copy()
@@ -252,9 +257,10 @@ class TestScores:
         poses, _ = toy_poses(300)
         vae = PoseVAE(JOINTS)
         ranks = np.argsort(np.argsort(score_poses(vae, poses)))
-        poses.boxes[:, 2:] = poses.boxes[:, :2] + 1 + ranks[:, None]
-        rate_poses(vae, poses)
-        assert len(said) == 1 and 'correlation of score and box size is 1.00' in said[0]
+        size = poses.keypoints.max(1) - poses.keypoints.min(1)
+        grown = array(poses.keypoints / size.max(1)[:, None, None] * (1 + ranks[:, None, None]))
+        rate_poses(vae, grown)
+        assert len(said) == 1 and 'correlation of score and size in the picture is 1.00' in said[0]
 
     @pytest.mark.slow
     def test_a_million_poses_take_bounded_memory(self):

@@ -53,8 +53,9 @@ def config(domain_pair):
             ),
             train_cfg=dict(type='IterBasedTrainLoop', max_iters=2, val_interval=10),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
-            default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=2, by_epoch=False)),
-            custom_hooks=[hook] if hook else [],
+            default_hooks=dict(
+                checkpoint=dict(type='CheckpointHook', interval=2, by_epoch=False), difficulty=hook or {}
+            ),
             randomness=dict(seed=0),
             default_scope='mmposeda',
         )
@@ -62,6 +63,8 @@ def config(domain_pair):
         for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
             base.pop(key, None)
         base.merge_from_dict(text)
+        if hook is None:
+            del base.default_hooks['difficulty']
         return base
 
     return make

@@ -65,7 +65,7 @@ class TestArray:
             '59 of 60 poses scored, 1.67 % have fewer than 4 visible joints',
             '7 bins of 8 to 9 poses, mean scores from easy to hard: ',
             'scores.vae.pth: ',
-            "Spearman's correlation of score and box size: ",
+            "Spearman's correlation of the score with the distance to the 10th nearest pose: ",
             ' poses a second scored',
             f'Wrote {out} and {tmp_path / "scores.vae.pth"}',
         ):

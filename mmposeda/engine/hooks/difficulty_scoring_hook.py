@@ -115,7 +115,7 @@ class DifficultyScoringHook(Hook):
         say(
             f'DifficultyScoringHook: wrote {path}: {len(scores.order)} of {len(poses.ids)} poses of {name} scored. VAE '
             f'{vae_path(path)}: {report.kl:.2f} nat, error {report.reconstruction:.4g} against {report.mean_pose:.4g} '
-            f"of the mean pose; Spearman's correlation of score and box size "
+            f"of the mean pose; Spearman's correlation of score and size in the picture "
             f'{size_correlation(scores.scores, poses):.2f}'
         )
 

@@ -143,13 +143,13 @@ class PoseVAE(BaseModel):
         """
         scores = torch.empty(len(y), device=y.device)
         chunk = chunk or (CPU_CHUNK * torch.get_num_threads() if y.device.type == 'cpu' else GPU_CHUNK)
+        rooms = {width: torch.empty(min(chunk, len(y)), width, device=y.device) for width in self.hidden}
         with torch.autocast(y.device.type, enabled=False):
             for start in range(0, len(y), 4 * chunk):  # what is small beside the network is done for more at once
                 part = slice(start, start + 4 * chunk)
                 points, seen = self._normalize(y[part], v[part], None if boxes is None else boxes[part])
                 inputs, mask = _inputs(points, seen)
-                pieces = inputs.contiguous().split(chunk)
-                answer = torch.cat([self.decoder(self.mean_head(self.encoder(piece))) for piece in pieces])
+                answer = torch.cat([self._reconstruct(piece, rooms) for piece in inputs.contiguous().split(chunk)])
                 count = mask.sum(0)
                 factor = torch.where(count >= MIN_VISIBLE, self.num_keypoints / count, torch.nan)
                 scores[part] = _squared_error(answer, points, mask) * factor
@@ -161,6 +161,12 @@ class PoseVAE(BaseModel):
             raise ValueError(f'this PoseVAE is of {self.num_keypoints} joints, got poses of {y.shape[1]}')
         points, seen = joints_first(y.float(), v)
         return normalize_joints_first(points, seen, self.norm_mode, boxes, self.root)[0], seen
+
+    def _reconstruct(self, inputs: Tensor, rooms: dict[int, Tensor]) -> Tensor:
+        """Decoder's answer (B, 2 K) from the mean latent, without new memory where that would cost half of the time."""
+        latent = self.mean_head(_through(list(self.encoder), inputs, rooms))
+        *layers, last = self.decoder
+        return last(_through(layers, latent, rooms))
 
     @staticmethod
     def _check(joints, latent, hidden, kl_weight, norm_mode, root, joint_names) -> None:
@@ -202,3 +208,11 @@ def _layers(*widths: int) -> nn.Sequential:
     for before, after in zip(widths, widths[1:]):
         layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.GELU()]
     return nn.Sequential(*layers)
+
+
+def _through(layers: list[nn.Module], x: Tensor, rooms: dict[int, Tensor]) -> Tensor:
+    """What :func:`_layers` gives of x; ``rooms`` holds memory of each width, for the products."""
+    for linear, norm in zip(layers[::3], layers[1::3]):
+        x = torch.addmm(linear.bias, x, linear.weight.t(), out=rooms[linear.out_features][: len(x)])
+        x = torch.ops.aten.gelu_(norm(x))
+    return x
