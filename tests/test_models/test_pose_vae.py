@@ -87,7 +87,9 @@ class TestLosses:
 
 
 class TestScore:
-    def test_is_the_error_of_the_mean_reconstruction(self, vae):
+    @pytest.mark.parametrize('sizes', [{}, dict(hidden=(64,)), dict(hidden=(32, 32, 8), latent=8)])
+    def test_is_the_error_of_the_mean_reconstruction(self, sizes):
+        vae = make(**sizes)
         y, v, _ = some_poses()
         answer = vae(y, v, mode='tensor')[0]
         target, _, _ = normalize_pose2d(y, v)
@@ -138,7 +140,7 @@ class TestScore:
         y, v, _ = some_poses()
         v[:, :4] = 1
         target, _, _ = normalize_pose2d(y, v)
-        monkeypatch.setattr(vae.decoder, 'forward', lambda latent: (target + 0.1).reshape(50, 32))
+        monkeypatch.setattr(vae, '_reconstruct', lambda *args: (target + 0.1).reshape(50, 32))
         torch.testing.assert_close(vae.score(y, v), torch.full((50,), 16 * 0.02), rtol=1e-4, atol=0)
 
     def test_stays_in_float32_under_mixed_precision(self, vae):
