@@ -36,6 +36,9 @@ class DomainSampler(Sampler):
         epoch_length (int, optional): batches in an epoch. None: endless, for ``IterBasedTrainLoop``.
         seed (int, optional): None takes one that the ranks agree on; then a resumed run draws other samples.
 
+    Attributes:
+        streams (list): what each part's indices come from; None for an empty part.
+
     Raises:
         ValueError: quotas that do not fit the data sets, or data sets whose joints do not (see :func:`check_domains`).
         TypeError: the data set is not a joined one.
@@ -60,7 +63,7 @@ class DomainSampler(Sampler):
         self._offsets = [0, *itertools.accumulate(lengths)][:-1]
         self._part_lengths = lengths
         self._start = 0
-        self._streams = []
+        self.streams = []
         for i, (part, cfg) in enumerate(zip(dataset.datasets, samplers)):
             if cfg is None:
                 stream = ShuffledStream(lengths[i], (self.seed, i)) if lengths[i] else None
@@ -68,7 +71,7 @@ class DomainSampler(Sampler):
                 stream = DATA_SAMPLERS.build({'dataset': part, 'seed': self.seed + i, **cfg})
             if hasattr(stream, 'set_batch_size'):
                 stream.set_batch_size(self.quotas[i])
-            self._streams.append(stream)
+            self.streams.append(stream)
 
     @property
     def batch_size(self) -> int:
@@ -86,7 +89,7 @@ class DomainSampler(Sampler):
 
     def set_total_batches(self, batches: int) -> None:
         """Say how many batches the whole training has; handed on to the parts' samplers that want to know."""
-        for stream in self._streams:
+        for stream in self.streams:
             if hasattr(stream, 'set_total_batches'):
                 stream.set_total_batches(batches)
 
@@ -97,7 +100,7 @@ class DomainSampler(Sampler):
             seed=self.seed,
             quotas=self.quotas,
             lengths=tuple(self._part_lengths),
-            samplers=tuple(getattr(stream, 'state', type(stream).__name__) for stream in self._streams),
+            samplers=tuple(getattr(stream, 'state', type(stream).__name__) for stream in self.streams),
             start=self._start,
         )
 
@@ -109,7 +112,7 @@ class DomainSampler(Sampler):
         return max(batches) * self.batch_size
 
     def __iter__(self) -> Iterator[int]:
-        draws = [self._drawer(s, q) for s, q in zip(self._streams, self.quotas)]
+        draws = [self._drawer(s, q) for s, q in zip(self.streams, self.quotas)]
         batches = itertools.count(self._start)
         if self.epoch_length is not None:
             batches = range(self._start, self._start + self.epoch_length)

@@ -123,7 +123,7 @@ class DifficultyScoringHook(Hook):
 def difficulty_samplers(loader: Any) -> Iterator[DifficultyBinSampler]:
     """The difficulty samplers of a loader, also those of parts inside a ``DomainSampler``."""
     sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
-    for candidate in (sampler, *getattr(sampler, '_streams', ())):
+    for candidate in (sampler, *getattr(sampler, 'streams', ())):
         if isinstance(candidate, DifficultyBinSampler):
             yield candidate
 
