@@ -60,7 +60,7 @@ def render(results: list[dict], methods: list[str], source: str, oracle: str) ->
 
     binned = {key: match for key in keys if (match := BINNED.fullmatch(key))}
     parts += _by_difficulty(of, methods, binned)
-    others = [key for key in keys if key not in grouped and key not in binned]
+    others = [key for key in keys if key not in grouped and key not in binned and not key.endswith('/unbinned')]
     if others:
         rows = [[m, *(_cell(of[m], key, 3) for key in others)] for m in methods]
         parts += ['Other metrics', markdown(['', *others], rows)]
