@@ -91,14 +91,16 @@ class SingleInstanceDataset(BaseCocoStyleDataset):
             raise FileNotFoundError(f'{what} {path} does not exist. {self.HOW_TO_GET}')
         return path
 
-    def check_pictures(self, paths: Sequence[str]) -> None:
+    def check_pictures(self, paths: Sequence[str], named_in: str | None = None) -> None:
         """Check that all pictures are named inside the data folder and that the first one is there.
+
+        ``named_in`` is the file or folder of their names, if it is not ``ann_file``.
 
         Raises:
             AnnotationError: a path leads out of the folder.
             FileNotFoundError: there is no first picture.
         """
-        check_paths(paths, [self.data_root, *self.data_prefix.values()], self.ann_file)
+        check_paths(paths, [self.data_root, *self.data_prefix.values()], named_in or self.ann_file)
         self.existing(paths[0], 'picture')
 
     @force_full_init

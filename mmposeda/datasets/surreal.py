@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os.path as osp
 import random
-from typing import Any
 
 import numpy as np
-from mmengine.dataset import force_full_init
-from mmpose.datasets.datasets import BaseCocoStyleDataset
 
 from mmposeda.registry import DATASETS
 from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
 
-from .annotations import LIMIT, AnnotationError, check_paths, labels_ignored, load_json
-from .images import image_size, naming_sample
+from .annotations import LIMIT, AnnotationError, labels_ignored, load_json
+from .single import SingleInstanceDataset, one_of
 
 RUNS = (0, 1, 2)
-HOW_TO_GET = (
-    'SURREAL is free for research after registration at https://www.di.ens.fr/willow/research/surreal/data/. This '
-    'class reads the re-packed crops of the Transfer-Learning-Library (tllib, keypoint detection, data set SURREAL): '
-    'unpack them so that data_root holds train/run0.json and train/run0/, and so on for run1, run2, val and test.'
-)
 
 
 def _numbers(path: str, entry: dict, key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -37,7 +29,7 @@ def _numbers(path: str, entry: dict, key: str, shape: tuple[int, ...]) -> np.nda
 
 
 @DATASETS.register_module()
-class SURREALDataset(BaseCocoStyleDataset):
+class SURREALDataset(SingleInstanceDataset):
     """Rendered people of SURREAL, cropped to 1.5 times the person's box, with MPII's 16 joints.
 
     Layout: ``data_root/{train,val,test}/run{0,1,2}.json``, lists of ``name``, ``keypoint2d`` (24, 2) in pixels of the
@@ -61,15 +53,17 @@ class SURREALDataset(BaseCocoStyleDataset):
     """
 
     METAINFO: dict = dict(from_file=str(METAINFO_DIR / 'mpii.py'))
+    HOW_TO_GET = (
+        'SURREAL is free for research after registration at https://www.di.ens.fr/willow/research/surreal/data/. This '
+        'class reads the re-packed crops of the Transfer-Learning-Library (tllib, keypoint detection, data set '
+        'SURREAL): unpack them so that data_root holds train/run0.json and train/run0/, and so on for run1, run2, val '
+        'and test.'
+    )
 
     def __init__(self, split: str = 'reference', shoulder: str = 'collar', **kwargs):
-        for name, value, choices in (
-            ('split', split, ('train', 'val', 'test', 'reference', 'reference_test')),
-            ('shoulder', shoulder, ('collar', 'shoulder')),
-        ):
-            if value not in choices:
-                raise ValueError(f'SURREALDataset got {name}={value!r}, expected one of {", ".join(choices)}')
-        self.split, self.shoulder = split, shoulder
+        splits = ('train', 'val', 'test', 'reference', 'reference_test')
+        self.split = one_of('SURREALDataset', 'split', split, splits)
+        self.shoulder = one_of('SURREALDataset', 'shoulder', shoulder, ('collar', 'shoulder'))
         super().__init__(**{'data_prefix': dict(img=''), **kwargs})
 
     def load_data_list(self) -> list[dict]:
@@ -80,9 +74,7 @@ class SURREALDataset(BaseCocoStyleDataset):
         self._joint_map = native.map_to(Skeleton.from_metainfo(self._metainfo))
         entries = []
         for run in RUNS:
-            path = osp.join(root, f'run{run}.json')
-            if not osp.isfile(path):
-                raise FileNotFoundError(f'annotation file {path} does not exist. {HOW_TO_GET}')
+            path = self.existing(osp.join(root, f'run{run}.json'))
             part = load_json(path)
             named = isinstance(part, list) and [isinstance(e, dict) and isinstance(e.get('name'), str) for e in part]
             if named is False or not all(named):
@@ -94,10 +86,7 @@ class SURREALDataset(BaseCocoStyleDataset):
             entries = entries[held_out:] if self.split == 'reference' else entries[:held_out]
         if not entries:
             raise ValueError(f'no person in {root} for split={self.split!r}')
-        check_paths((osp.join(root, name) for name, _ in entries), [self.data_root, *self.data_prefix.values()], root)
-        first = osp.join(root, entries[0][0])
-        if not osp.isfile(first):
-            raise FileNotFoundError(f'picture {first} does not exist. {HOW_TO_GET}')
+        self.check_pictures([osp.join(root, name) for name, _ in entries], named_in=root)
         return [self._info(i, osp.join(root, name), entry) for i, (name, entry) in enumerate(entries)]
 
     def _info(self, number: int, path: str, entry: dict) -> dict:
@@ -109,40 +98,11 @@ class SURREALDataset(BaseCocoStyleDataset):
         visible = np.ones((1, 24), bool)
         keypoints, visible = self._joint_map.apply(points[None], visible)
         in_camera = self._joint_map.apply(1000 * space[None])
-        return dict(
-            img_id=number,
-            img_path=path,
-            bbox_score=np.ones(1, np.float32),
-            keypoints=keypoints.astype(np.float32),
-            keypoints_visible=visible.astype(np.float32),
+        return self.info(
+            number,
+            path,
+            keypoints[0].astype(np.float32),
+            visible[0].astype(np.float32),
             keypoints_3d_cam=in_camera.astype(np.float32),  # (1, K, 3) mm
             intrinsic_matrix=camera.astype(np.float32),
-            num_keypoints=int(visible.sum()),
-            iscrowd=0,
-            id=number,
-            category_id=np.array(1),
         )
-
-    @force_full_init
-    def get_data_info(self, idx: int) -> dict:
-        """Data info with the whole picture as box; its size is read here, as there are very many pictures."""
-        info = super().get_data_info(idx)
-        try:
-            width, height = image_size(info['img_path'])
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'{error}. {HOW_TO_GET}') from None
-        info['bbox'] = np.array([[0, 0, width, height]], np.float32)
-        info['area'] = np.array(width * height, np.float32)
-        return info
-
-    @force_full_init
-    def prepare_data(self, idx: int) -> Any:
-        """Sample ``idx`` through the pipeline.
-
-        Raises:
-            SampleError: the picture is unreadable, or a transform failed; names the file.
-        """
-        info = self.get_data_info(idx)
-        info['dataset'] = self  # MMPose's mixing transforms take further samples from it
-        with naming_sample(self, idx, info['img_path']):
-            return self.pipeline(info)
