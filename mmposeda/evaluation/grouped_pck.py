@@ -12,6 +12,8 @@ from mmengine.logging import print_log
 from mmposeda.registry import METRICS
 from mmposeda.structures.skeleton import Skeleton
 
+from .joints import labelled_joints
+
 
 @METRICS.register_module()
 class GroupedPCK(BaseMetric):
@@ -101,24 +103,10 @@ class GroupedPCK(BaseMetric):
 
     def _joints(self, sample: dict, skeleton: Skeleton) -> tuple:
         """Ground truth (K, 2), visibility (K,) and prediction (K, 2), in pixels of the input crop."""
-        gt = sample['gt_instances']
-        if 'keypoints' not in gt:
-            raise ValueError(
-                f'no ground truth keypoints for {sample.get("img_path")}; evaluate on a labelled data set, not on '
-                'UnlabeledDataset'
-            )
-        truth = np.asarray(gt['keypoints'])[0, :, :2]
-        visible = np.asarray(gt['keypoints_visible'])[0]
-        visible = visible[:, 0] if visible.ndim == 2 else visible
-        pred = np.asarray(sample['pred_instances']['keypoints'])[0, :, :2]
-        if not len(pred) == len(truth) == skeleton.num_joints:
-            raise ValueError(
-                f'{len(pred)} predicted joints against {len(truth)} labelled ones for {sample.get("img_path")}, and '
-                f'{skeleton.num_joints} in {skeleton.name!r}: the model was built or trained for another joint set'
-            )
+        truth, visible, pred = labelled_joints(sample, skeleton)
         size, scale = np.asarray(sample['input_size']), np.asarray(sample['input_scale'], np.float64)
         corner = np.asarray(sample['input_center'], np.float64) - 0.5 * scale
-        return (truth - corner) / scale * size, visible > 0, (pred - corner) / scale * size
+        return (truth - corner) / scale * size, visible, (pred - corner) / scale * size
 
     def _on_grid(self, gt: np.ndarray, visible: np.ndarray, pred: np.ndarray, sample: dict) -> tuple:
         grid, size = self.heatmap_size, np.asarray(sample['input_size'])
