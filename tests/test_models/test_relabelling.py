@@ -1,35 +1,16 @@
 """Labels of a whole set against references made another way."""
 
-import copy
-
 import cv2
 import numpy as np
 import pytest
 import torch
+from labelled_model import build, prepared
 
 from mmposeda.models.adapters import cc_ssl
 from mmposeda.models.heatmap_estimator import HeatmapLayout
 from mmposeda.models.relabelling import FlowFollower, TurnRange, kept_share, label_views, prefer_flow
-from mmposeda.registry import MODELS
 from mmposeda.structures.heatmap import gaussian_heatmaps
 from mmposeda.structures.warp import transform_points, warp
-
-STILL = dict(rotation=0, scale=0, flip=0, gain=0)
-SWAP = [0, 2, 1]
-
-
-def build(estimator, pictures=8, **kwargs):
-    """A model whose table holds labels at random places, the confidence of which rises with the picture's number."""
-    torch.manual_seed(0)
-    model = MODELS.build(dict(type='CCSSL', estimator=copy.deepcopy(estimator), **kwargs))
-    labels = torch.rand(pictures, 3, 2) * torch.tensor([30.0, 16.0]) + 8
-    confidence = torch.arange(3.0 * pictures).view(pictures, 3) / (3 * pictures)
-    model.table.fill(labels, confidence, confidence > 0.5, 1)
-    return model
-
-
-def prepared(model, batch):
-    return model.data_preprocessor(batch, True)
 
 
 def test_kept_shares_are_the_published_ones():
