@@ -168,6 +168,9 @@ def clear_aside(folder: str) -> None:
     """Delete what processes that were killed while writing have left."""
     for path in glob.glob(osp.join(glob.escape(folder), '*.pth' + ASIDE)):
         os.remove(path)
+    for path in glob.glob(osp.join(glob.escape(folder), '*.pth' + DIGEST)):
+        if not osp.exists(path.removesuffix(DIGEST)):
+            os.remove(path)
 
 
 def _candidates(folder: str) -> list[str]:

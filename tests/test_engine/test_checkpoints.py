@@ -72,6 +72,7 @@ class TestWriting:
     def test_leftovers_of_killed_processes_go(self, tmp_path):
         save(tmp_path / 'iter_1.pth')
         (tmp_path / 'iter_2.pth.part').write_bytes(b'half')
+        (tmp_path / 'iter_0.pth.sha256').write_text('of a file that was removed')
         checkpoints.clear_aside(str(tmp_path))
         assert sorted(os.listdir(tmp_path)) == ['iter_1.pth', 'iter_1.pth.sha256']
 

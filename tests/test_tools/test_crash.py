@@ -47,6 +47,19 @@ def test_kill_at_any_moment_leaves_a_checkpoint_to_go_on_from(kills, toy_adaptat
     assert len(list(folder.glob('*.pth'))) == 2, 'max_keep_ckpts holds over all interruptions'
 
 
+def test_what_a_kill_between_save_and_removal_left_goes(toy_adaptation, tool, tmp_path):
+    config, folder = str(toy_adaptation(UDAPE)), tmp_path / 'run'
+    flags = ['--work-dir', str(folder), '--no-validate', '--cfg-options', 'default_hooks.checkpoint.interval=1']
+    tool('train').main([config, *flags, 'train_cfg.max_iters=4'])
+    for name in ('iter_1.pth', 'iter_2.pth', 'iter_9.pth', 'iter_1_mine.pth'):
+        (folder / name).write_bytes((folder / 'iter_3.pth').read_bytes())
+    (folder / 'iter_0.pth.sha256').write_text('of a file that has gone')
+    tool('train').main([config, '--resume', str(folder / 'iter_4.pth'), *flags, 'train_cfg.max_iters=5'])
+    left = sorted(path.name for path in folder.glob('*.pth*'))
+    kept = ['iter_1_mine.pth', 'iter_4.pth', 'iter_4.pth.sha256', 'iter_5.pth', 'iter_5.pth.sha256', 'iter_9.pth']
+    assert left == kept, 'those of the user, or after the one that was resumed, stay'
+
+
 @pytest.mark.parametrize('workers', [0, 2])
 def test_sigterm_saves_and_ends_with_a_state_to_go_on_from(workers, toy_adaptation, tool, tmp_path):
     folder = tmp_path / 'told'

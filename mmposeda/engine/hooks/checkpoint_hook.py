@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import os.path as osp
+import re
 import signal
 import threading
 from collections import deque
@@ -36,6 +38,8 @@ class CheckpointHook(_CheckpointHook):
       at the end of the training is it an error.
     * The random state of every process is saved (``checkpoint['random_state']``, by rank), and the gradients that are
       being accumulated, if any. Validation leaves the random state as it was.
+    * What a model keeps for each process (its ``rank_state()``, a dict of tensors and plain values) is saved likewise
+      and given back to its ``load_rank_state``.
     * On SIGTERM the run saves after its iteration and ends with status 143 (schedulers send it before they pre-empt).
     * ``save_best`` chooses by the labels of the validation set. It works, and the log says so.
 
@@ -64,6 +68,8 @@ class CheckpointHook(_CheckpointHook):
         super().before_train(runner)
         if is_main_process():
             clear_aside(self.out_dir)
+        if runner._resume and self.max_keep_ckpts > 0:
+            self._count_kept(runner)
         if self.save_best:
             runner.logger.warning(
                 f'Model selection (save_best={self.save_best}) uses the labels of the validation set. Where these are '
@@ -86,19 +92,21 @@ class CheckpointHook(_CheckpointHook):
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Remember the state of the processes until the first iteration."""
         if runner._resume:
-            self._resumed = {key: checkpoint.get(key) for key in ('random_state', 'gradients')}
+            self._resumed = {key: checkpoint.get(key) for key in ('random_state', 'gradients', 'rank_state')}
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Put a resumed state back; the hook comes last, so nothing draws random numbers in between."""
         if not self._resumed:
             return
         states, gradients = self._resumed['random_state'], self._resumed['gradients'] or {}
-        self._resumed = {}
+        kept, self._resumed = self._resumed['rank_state'], {}
         for name, parameter in unwrapped(runner).named_parameters():
             if name in gradients:
                 parameter.grad = gradients[name].to(parameter)
         if states is not None and len(states) == get_world_size():
             random_state.put_back(states[get_rank()])
+            if kept is not None:
+                unwrapped(runner).load_rank_state(kept[get_rank()])
         else:
             runner.logger.warning(
                 f'The checkpoint holds the random state of {len(states or ())} processes, this run has '
@@ -167,10 +175,39 @@ class CheckpointHook(_CheckpointHook):
         if self.max_keep_ckpts > 0:
             self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
         if is_main_process():
-            for old in dropped:
-                old_path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
-                if self.file_backend.isfile(old_path):
-                    self.file_backend.remove(old_path)
+            self._remove(dropped)
+
+    def _count_kept(self, runner) -> None:
+        """Count the checkpoints of this run in the folder, and delete the oldest over ``max_keep_ckpts``.
+
+        A run that was killed after a save, before its list was cut, has left one that no list names.
+        """
+        if not is_main_process():
+            return
+        here = osp.abspath(self.out_dir)
+        number = re.compile(re.escape(self.filename_tmpl).replace(r'\{\}', r'(\d+(?:_iter_\d+)?)'))
+        order = {}
+        for name in os.listdir(here) if osp.isdir(here) else ():
+            match = number.fullmatch(name)
+            if match:
+                step = int(match[1]) if match[1].isdigit() else match[1]
+                order[step] = tuple(map(int, match[1].split('_iter_')))
+        start = osp.abspath(runner._load_from or '')
+        resumed = number.fullmatch(osp.basename(start))
+        if resumed is None or osp.dirname(start) != here:
+            return
+        last = tuple(map(int, resumed[1].split('_iter_')))
+        steps = [step for step in sorted(order, key=order.get) if order[step] <= last]
+        kept = steps[-self.max_keep_ckpts :]
+        self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
+        runner.message_hub.update_info('keep_ckpt_ids', kept)
+        self._remove(steps[: -self.max_keep_ckpts])
+
+    def _remove(self, steps: Sequence) -> None:
+        for step in steps:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
 
     def _write(self, runner, name: str, meta: dict) -> None:
         runner.save_checkpoint(
@@ -188,8 +225,10 @@ class CheckpointHook(_CheckpointHook):
     def _take_state(self, runner) -> dict:
         """Collective: what the checkpoint must hold of every process."""
         state = dict(random_state=all_gather_object(self._before_val or random_state.take()))
-        gradients = {}
-        for name, parameter in unwrapped(runner).named_parameters():
+        model, gradients = unwrapped(runner), {}
+        if hasattr(model, 'rank_state'):
+            state['rank_state'] = all_gather_object(model.rank_state())
+        for name, parameter in model.named_parameters():
             if parameter.grad is not None:  # in the middle of an accumulation
                 mean = parameter.grad.detach().clone()
                 all_reduce(mean, 'mean')
