@@ -2,7 +2,8 @@
 
 A data worker of torch draws augmentations from one generator, sample after sample, so that what it draws depends on all
 that it has drawn since it was started and on how many workers there are. Here every sample is drawn from a state made
-of (seed, batch, index): a run that starts at batch b, with any number of workers, makes the same samples.
+of (seed, batch, index): a run that starts at batch b, with any number of workers, makes the same samples. A data set
+that makes whole batches (``__getitems__``) draws each from one state.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 from typing import Any, Callable, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from . import random_state
 
@@ -31,6 +32,9 @@ class SeededDataset(Dataset):
 
     It stands for the data set in every other way: unknown attributes are the data set's own. The random state of the
     process that asks is put back after each sample.
+
+    Where the data set has ``__getitems__``, which torch's loaders look for, it is asked for a batch at once, in a state
+    made from (seed, batch, first index).
     """
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
@@ -48,6 +52,24 @@ class SeededDataset(Dataset):
         with random_state.kept(gpu=False):
             random_state.seed_host(self.seed, *draw)
             return self.dataset[draw.index]
+
+    @property
+    def __getitems__(self) -> Callable:
+        if not _gives_batches(self.dataset):
+            raise AttributeError('__getitems__')
+        return self._batch
+
+    def _batch(self, draws: list[Draw]) -> Any:
+        with random_state.kept(gpu=False):
+            random_state.seed_host(self.seed, *draws[0])
+            return self.dataset.__getitems__([draw.index for draw in draws])
+
+
+def _gives_batches(dataset: Dataset) -> bool:
+    # torch's own Subset has the method always, and falls back on samples
+    if isinstance(dataset, Subset):
+        return _gives_batches(dataset.dataset)
+    return callable(getattr(dataset, '__getitems__', None))
 
 
 class NumberedBatches:

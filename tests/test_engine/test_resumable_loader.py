@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from mmposeda.datasets.samplers.domain_sampler import ShuffledStream
 from mmposeda.engine import random_state
@@ -46,6 +46,14 @@ class Skipping(DefaultSampler):
         while True:
             yield from self.stream.take(position, 4)
             position += 4
+
+
+class WholeBatches(Noise):
+    """Gives batches, from one draw of each generator."""
+
+    def __getitems__(self, indices):
+        self.asked.append(indices)
+        return [(index, random.random(), np.random.rand(), torch.rand(()).item()) for index in indices]  # noqa: NPY002
 
 
 SAMPLERS = dict(endless=InfiniteSampler, finite=DefaultSampler, skipping=Skipping)
@@ -114,6 +122,36 @@ class TestRandomness:
         assert torch.equal(before['torch'], after['torch'])
         assert torch.equal(before['numpy'][1], after['numpy'][1])
         assert before['numpy'][2:] == after['numpy'][2:]
+
+
+class TestWholeBatches:
+    def test_a_data_set_that_gives_batches_is_asked_once_a_batch(self):
+        made = loader(dataset=WholeBatches())
+        drawn = take(iter(made), 3)
+        assert made.dataset.dataset.asked == [[sample[0] for sample in batch] for batch in drawn]
+        assert len({sample[1:] for batch in drawn for sample in batch}) == 11
+
+    @pytest.mark.parametrize('workers', [0, 2])
+    def test_they_start_anywhere_too(self, workers):
+        whole = take(iter(loader(dataset=WholeBatches())), 7)
+        late = loader(workers=workers, dataset=WholeBatches())
+        late.begin(4)
+        assert take(iter(late), 3) == whole[4:]
+
+    def test_random_state_of_the_asking_process_stays(self):
+        before = random_state.take()
+        take(iter(loader(dataset=WholeBatches())), 2)
+        after = random_state.take()
+        assert before['python'] == after['python'] and torch.equal(before['torch'], after['torch'])
+        assert torch.equal(before['numpy'][1], after['numpy'][1])
+
+    def test_others_are_asked_sample_by_sample_as_before(self):
+        whole = Noise()
+        assert not hasattr(loader(dataset=whole).dataset, '__getitems__')
+        part = loader(dataset=Subset(whole, range(11)))  # torch's own class has the method, whatever is in it
+        assert not hasattr(part.dataset, '__getitems__')
+        assert take(iter(part), 5) == take(iter(loader(dataset=whole)), 5)
+        assert hasattr(loader(dataset=Subset(WholeBatches(), range(11))).dataset, '__getitems__')
 
 
 class TestLoader:
