@@ -97,6 +97,8 @@ class Skeleton:
         flip_indices (tuple[int]): K indices of the mirrored joints.
         groups (dict[str, tuple[int]]): joint indices by report group; ``all`` is what a table's last column averages.
         angle_triplets (tuple[tuple[int]]): (J, 3) indices, the angle sits at the middle one.
+        parts (dict[str, tuple[int]]): joints by body part, each standing for the bone from its parent to itself; parts
+            may share bones.
         sigmas (tuple[float]): K spreads of COCO's keypoint similarity.
         joint_set (str): name of our meta file with these joints in this order (``hand21`` for MMPose's FreiHAND).
         aliases (dict[str, str]): own joint name -> the name it is matched by in other sets, where they differ.
@@ -111,6 +113,7 @@ class Skeleton:
     flip_indices: tuple
     groups: dict = field(hash=False)
     angle_triplets: tuple = ()
+    parts: dict = field(default_factory=dict, hash=False)
     sigmas: tuple = ()
     joint_set: str = ''
     aliases: dict = field(default_factory=dict, hash=False, repr=False)
@@ -142,6 +145,12 @@ class Skeleton:
         for group, members in self.groups.items():
             if not members or any(not 0 <= j < k for j in members):
                 raise ValueError(f'skeleton {self.name}: group {group!r} = {members} is empty or outside 0..{k - 1}')
+        for part, members in self.parts.items():
+            if not members or any(not 0 <= j < k or self.parents[j] == -1 for j in members):
+                raise ValueError(
+                    f'skeleton {self.name}: part {part!r} = {members} is empty, outside 0..{k - 1}, or holds the root, '
+                    'to which no bone leads'
+                )
         for triplet in self.angle_triplets:
             if len(set(triplet)) != 3 or any(not 0 <= j < k for j in triplet):
                 raise ValueError(f'skeleton {self.name}: bad angle triplet {triplet}, expected 3 joints in 0..{k - 1}')
@@ -297,6 +306,7 @@ def _from_dict(info: Mapping) -> Skeleton:
             flip_indices=flips,
             groups={g: tuple(index[n] for n in m) for g, m in extra.get('groups', _pairs(names, flips)).items()},
             angle_triplets=tuple(tuple(index[n] for n in t) for t in extra.get('angle_triplets', ())),
+            parts={part: tuple(index[n] for n in m) for part, m in extra.get('parts', {}).items()},
             sigmas=tuple(float(s) for s in sigmas) if sigmas is not None else (),
             joint_set=joint_set,
             aliases=dict(extra.get('aliases', {})),
@@ -305,7 +315,7 @@ def _from_dict(info: Mapping) -> Skeleton:
         )
     except KeyError as error:
         raise ValueError(
-            f'metainfo {name!r} names joint {error} in parents, groups or triplets; it has {names}'
+            f'metainfo {name!r} names joint {error} in parents, groups, parts or triplets; it has {names}'
         ) from None
 
 

@@ -139,6 +139,8 @@ def test_groups_all_is_the_twelve_limb_joints():
         (dict(joint_names=('a', 'a', 'b')), 'repeat'),
         (dict(angle_triplets=((0, 1, 1),)), 'triplet'),
         (dict(sigmas=(0.1,)), 'sigmas'),
+        (dict(parts=dict(limb=())), 'part'),
+        (dict(parts=dict(limb=(0, 1))), 'holds the root'),
     ],
 )
 def test_contradictions_are_refused(change, message):

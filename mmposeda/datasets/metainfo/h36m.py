@@ -43,6 +43,13 @@ dataset_info = dict(
             'left_foot',
         ],
     ),
+    parts=dict(  # of PoseAug's discriminator: a joint stands for the bone that ends in it
+        torso=['right_hip', 'left_hip', 'spine', 'thorax', 'neck_base', 'head', 'left_shoulder', 'right_shoulder'],
+        right_leg=['right_hip', 'right_knee', 'right_foot', 'left_hip', 'spine'],
+        left_leg=['right_hip', 'left_hip', 'left_knee', 'left_foot', 'spine'],
+        left_arm=['thorax', 'left_shoulder', 'left_elbow', 'left_wrist'],
+        right_arm=['thorax', 'right_shoulder', 'right_elbow', 'right_wrist'],
+    ),
     aliases=dict(
         root='pelvis', right_foot='right_ankle', left_foot='left_ankle', head='head_top', thorax='thorax_h36m'
     ),
