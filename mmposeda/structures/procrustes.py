@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-#: Spread of a pose, as a share of its distance from the origin, below which its points are taken to be one (our choice).
+#: Spread of a pose, as a share of its distance from the origin, below which its points count as one (our choice).
 MIN_SPREAD = 1e-12
 
 
