@@ -2,6 +2,8 @@ from . import samplers, transforms
 from .combined import CombinedDataset
 from .hand_3d_studio import Hand3DStudioDataset
 from .human36m import Human36m2DDataset
+from .lifting import LiftingDataset, LiftingPoses, take_batch
+from .lifting_streams import PoseStreams
 from .lsp import LSPDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
@@ -13,11 +15,15 @@ __all__ = [
     'Hand3DStudioDataset',
     'Human36m2DDataset',
     'LSPDataset',
+    'LiftingDataset',
+    'LiftingPoses',
+    'PoseStreams',
     'RHDHandsDataset',
     'SURREALDataset',
     'SyntheticBodyDataset',
     'UnlabeledDataset',
     'UnlabeledImageDataset',
     'samplers',
+    'take_batch',
     'transforms',
 ]
