@@ -20,21 +20,21 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from . import random_state
 
 
-class Draw(NamedTuple):
-    """A sample to be made: the number of its batch since the start of training, and its index in the data set."""
+class Draws(NamedTuple):
+    """A batch to be made: its number since the start of training, and its indices in the data set."""
 
     batch: int
-    index: int
+    indices: list[int]
 
 
 class SeededDataset(Dataset):
-    """A data set asked for :class:`Draw` instead of indices; a sample's random state is made from (seed, batch, index).
+    """A data set asked for :class:`Draws`; a sample's random state is made from (seed, batch, index).
 
     It stands for the data set in every other way: unknown attributes are the data set's own. The random state of the
     process that asks is put back after each sample.
 
-    Where the data set has ``__getitems__``, which torch's loaders look for, it is asked for a batch at once, in a state
-    made from (seed, batch, first index).
+    A data set with ``__getitems__``, which torch's loaders look for, is asked for the batch at once, in a state made
+    from (seed, batch, first index).
     """
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
@@ -48,21 +48,15 @@ class SeededDataset(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, draw: Draw) -> Any:
-        with random_state.kept(gpu=False):
-            random_state.seed_host(self.seed, *draw)
-            return self.dataset[draw.index]
+    def __getitems__(self, draws: Draws) -> Any:
+        if _gives_batches(self.dataset):
+            return self._made(self.dataset.__getitems__, draws.batch, draws.indices[0], draws.indices)
+        return [self._made(self.dataset.__getitem__, draws.batch, index, index) for index in draws.indices]
 
-    @property
-    def __getitems__(self) -> Callable:
-        if not _gives_batches(self.dataset):
-            raise AttributeError('__getitems__')
-        return self._batch
-
-    def _batch(self, draws: list[Draw]) -> Any:
+    def _made(self, make: Callable, batch: int, index: int, wanted: Any) -> Any:
         with random_state.kept(gpu=False):
-            random_state.seed_host(self.seed, *draws[0])
-            return self.dataset.__getitems__([draw.index for draw in draws])
+            random_state.seed_host(self.seed, batch, index)
+            return make(wanted)
 
 
 def _gives_batches(dataset: Dataset) -> bool:
@@ -73,7 +67,7 @@ def _gives_batches(dataset: Dataset) -> bool:
 
 
 class NumberedBatches:
-    """Batches of a batch sampler from batch ``start`` of the training on, each index with the number of its batch.
+    """Batches of a batch sampler from batch ``start`` of the training on, each with its number.
 
     What lies before ``start`` is skipped by index; a sampler with ``set_start``, as ours, gets there in constant time.
     One with ``set_batch_size(batch_size, drop_last)`` is told these.
@@ -103,10 +97,10 @@ class NumberedBatches:
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[Draws]:
         batches = self._endless() if self.endless else self._epoch()
         for number, batch in enumerate(batches, self.start):
-            yield [Draw(number, index) for index in batch]
+            yield Draws(number, batch)
 
     def _endless(self) -> Iterator[list[int]]:
         number = 0
@@ -178,6 +172,11 @@ class ResumableLoader(DataLoader):
             skip (int): How many of them belong to the epoch that goes on.
         """
         self._numbered.start, self._numbered.skip = start, skip
+
+    @property
+    def sampler_below(self) -> Any:
+        """The sampler that gives the indices."""
+        return self._numbered.sampler
 
     def plan(self, batches: int) -> None:
         """Tell a sampler that wants to know (``set_total_batches``) how many batches the whole training has."""

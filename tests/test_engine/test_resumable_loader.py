@@ -145,13 +145,15 @@ class TestWholeBatches:
         assert before['python'] == after['python'] and torch.equal(before['torch'], after['torch'])
         assert torch.equal(before['numpy'][1], after['numpy'][1])
 
-    def test_others_are_asked_sample_by_sample_as_before(self):
+    def test_others_are_asked_sample_by_sample(self):
         whole = Noise()
-        assert not hasattr(loader(dataset=whole).dataset, '__getitems__')
-        part = loader(dataset=Subset(whole, range(11)))  # torch's own class has the method, whatever is in it
-        assert not hasattr(part.dataset, '__getitems__')
-        assert take(iter(part), 5) == take(iter(loader(dataset=whole)), 5)
-        assert hasattr(loader(dataset=Subset(WholeBatches(), range(11))).dataset, '__getitems__')
+        drawn = take(iter(loader(dataset=whole)), 5)
+        assert whole.asked == [sample[0] for batch in drawn for sample in batch]
+        part = loader(dataset=Subset(Noise(), range(11)))  # torch's own class has the method, whatever is in it
+        assert take(iter(part), 5) == drawn
+        asked = WholeBatches()
+        take(iter(loader(dataset=Subset(asked, range(11)))), 2)
+        assert [len(indices) for indices in asked.asked] == [4, 4]
 
 
 class TestLoader:
