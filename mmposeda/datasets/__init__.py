@@ -3,6 +3,7 @@ from .combined import CombinedDataset
 from .hand_3d_studio import Hand3DStudioDataset
 from .human36m import Human36m2DDataset
 from .lifting import LiftingDataset, LiftingPoses, take_batch
+from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
 from .lsp import LSPDataset
 from .rhd import RHDHandsDataset
@@ -17,6 +18,7 @@ __all__ = [
     'LSPDataset',
     'LiftingDataset',
     'LiftingPoses',
+    'LiftingSets',
     'PoseStreams',
     'RHDHandsDataset',
     'SURREALDataset',

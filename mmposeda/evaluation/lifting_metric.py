@@ -41,7 +41,8 @@ class LiftingMetric(BaseMetric):
 
     Results are ``lifting/{MPJPE, PA-MPJPE, N-MPJPE, PCK@150, AUC}/frames``, over all counted joints of all frames (the
     authors' code of PoseAug, MMPose), and ``.../actions``, the plain mean over the actions of that value (the Human3.6M
-    protocol); they differ where actions are of different lengths. With ``per_action``, also ``.../{action}``.
+    protocol); they differ where actions are of different lengths. With ``per_action``, also ``.../{action}``. Where
+    actions are named ``SET/ACTION``, as in ``LiftingSets``, each set's frames give ``.../SET``.
 
     It takes what the lifting adapters predict, one dict a batch with ``pred_poses`` and ``poses`` (B, J, 3) in metres,
     ``visible`` (B, J), ``index`` (B,) and ``action`` (B,), numbers into ``action_names`` of the meta info; and MMPose's
@@ -126,7 +127,10 @@ class LiftingMetric(BaseMetric):
         action = table[:, _ACTION].astype(np.int64)
         counts = np.bincount(action, table[:, _COUNT], len(names))
         shown = [name for name, count in zip(names, counts) if count]
-        lines, metrics = {}, {}
+        lines, metrics, sets = {}, {}, {}
+        for i, name in enumerate(names):
+            if '/' in name and counts[i]:
+                sets.setdefault(name.partition('/')[0], []).append(i)
         for i, mode in enumerate(self.modes, _BROKEN + 1):
             sums = np.bincount(action, table[:, i], len(names))
             with np.errstate(invalid='ignore'):
@@ -134,10 +138,12 @@ class LiftingMetric(BaseMetric):
             name = f'PCK@{self.threshold:g}' if mode == 'pck' else mode.upper()
             metrics[f'{name}/frames'] = float(frames)
             metrics[f'{name}/actions'] = float(by_action.mean()) if len(by_action) else float('nan')
-            lines[name] = (*by_action, metrics[f'{name}/actions'], frames)
+            by_set = [sums[members].sum() / counts[members].sum() for members in sets.values()]
+            metrics.update({f'{name}/{key}': float(value) for key, value in zip(sets, by_set)})
+            lines[name] = (*by_action, *by_set, metrics[f'{name}/actions'], frames)
             if self.per_action:
                 metrics.update({f'{name}/{key}': float(value) for key, value in zip(shown, by_action)})
-        self._print(lines, (*shown, 'mean of actions', 'all frames'), table)
+        self._print(lines, (*shown, *sets, 'mean of actions', 'all frames'), table)
         return metrics
 
     def _table(self, predicted: Tensor, poses: Tensor, visible: Tensor, index: Tensor, action=None) -> Tensor:
