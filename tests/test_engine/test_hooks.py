@@ -109,6 +109,17 @@ def test_sigmoid_is_the_ramp_of_gradient_reversal(alpha, low, high):
         assert runner.model.ratio == pytest.approx(ramp, abs=1e-12)
 
 
+def test_schedule_by_epoch_stands_still_within_one():
+    runner = make_runner()
+    runner.max_epochs = 50
+    hook = ScheduleHook([dict(attribute='ratio', start=3.0, end=5.0, begin=-1, finish=9)], by_epoch=True)
+    seen = []
+    for runner.epoch, runner.iter in ((0, 0), (0, 7), (4, 90), (9, 99)):
+        hook.before_train_iter(runner, 0)
+        seen.append(runner.model.ratio)
+    assert seen == pytest.approx([3.2, 3.2, 4.0, 5.0])
+
+
 def test_sigmoid_has_the_values_of_regda_and_dann():
     runner = make_runner()
     runner.max_iters = 15000

@@ -44,13 +44,14 @@ OPTIONS = dict(sigmoid=dict(alpha=10.0))
 class ScheduleHook(Hook):
     """Sets attributes of the model from the run's progress, before every iteration.
 
-    The value depends on the runner's iteration alone, so it is exact after a resume. It is logged as
+    The value depends on the runner's iteration, or epoch, alone, so it is exact after a resume. It is logged as
     ``schedule/ATTRIBUTE``.
 
     Args:
         schedules (list[dict]): Each with ``attribute`` (dotted path in the model, e.g. 'mask_ratio'), ``start`` and
             ``end`` values, ``curve`` ('linear', 'cosine', 'step' or 'sigmoid', which takes ``alpha`` (10) too), and the
             range of iterations ``begin`` (0) to ``finish`` (the run's end), outside of which the value stays.
+        by_epoch (bool): Ranges are epochs, and values stand still within one.
 
     Raises:
         ValueError: A key is missing or unknown, or the curve is, the range is empty, or ``alpha`` is not positive.
@@ -59,7 +60,8 @@ class ScheduleHook(Hook):
 
     priority = 'HIGH'
 
-    def __init__(self, schedules: list[dict]) -> None:
+    def __init__(self, schedules: list[dict], by_epoch: bool = False) -> None:
+        self.by_epoch = by_epoch
         self.schedules = []
         for entry in schedules:
             entry = {'curve': 'linear', 'begin': 0, 'finish': None, **entry}
@@ -85,9 +87,10 @@ class ScheduleHook(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Set and log the values of this iteration."""
+        now, end = (runner.epoch, runner.max_epochs) if self.by_epoch else (runner.iter, runner.max_iters)
         for entry in self.schedules:
-            finish = entry['finish'] or runner.max_iters
-            progress = (runner.iter - entry['begin']) / max(finish - entry['begin'], 1)
+            finish = end if entry['finish'] is None else entry['finish']
+            progress = (now - entry['begin']) / max(finish - entry['begin'], 1)
             options = {key: entry[key] for key in OPTIONS.get(entry['curve'], ())}
             value = CURVES[entry['curve']](min(max(progress, 0.0), 1.0), entry['start'], entry['end'], **options)
             owner, name = self._owner(runner, entry['attribute'])
