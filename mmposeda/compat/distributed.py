@@ -50,7 +50,8 @@ def prepare_cpu_launch(cfg) -> bool:
         _export_ranks(launcher)
         distributed.init_process_group('gloo')
     wrapper = dict(cfg.get('model_wrapper_cfg') or {})
-    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    if not wrapper.setdefault('type', 'MMDistributedDataParallel').endswith('DistributedDataParallel'):
+        return True
     wrapper.setdefault('broadcast_buffers', False)
     wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
     wrapper['device_ids'] = None

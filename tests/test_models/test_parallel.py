@@ -1,0 +1,26 @@
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from mmposeda.models.parallel import update_part
+
+
+def test_an_update_reaches_its_part_alone():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    before = [p.detach().clone() for p in (*first.parameters(), *second.parameters())]
+    wrapper = OptimWrapper(torch.optim.SGD(first.parameters(), 0.1))
+    x = torch.ones(3, 2)
+    update_part(wrapper, second(first(x)).square().sum())
+    assert all(p.grad is None for p in second.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before[2:], second.parameters()))
+    assert not any(torch.equal(a, b) for a, b in zip(before[:2], first.parameters()))
+
+
+def test_an_update_equals_that_of_a_plain_wrapper():
+    one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+    two.load_state_dict(one.state_dict())
+    for layer, update in ((one, update_part), (two, lambda wrapper, loss: wrapper.update_params(loss))):
+        wrapper = OptimWrapper(torch.optim.SGD(layer.parameters(), 0.1, momentum=0.9))
+        for _ in range(3):
+            update(wrapper, layer(torch.ones(3, 2)).square().sum())
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters()))
