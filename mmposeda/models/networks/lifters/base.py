@@ -39,7 +39,14 @@ class Lifter(BaseModule):
     def __init__(self, skeleton: str | dict | Skeleton = 'body16_3d', init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.skeleton = skeleton if isinstance(skeleton, Skeleton) else Skeleton.from_metainfo(skeleton)
-        self.num_joints, self.root = self.skeleton.num_joints, root_of(self.skeleton)
+        roots = [name for name, parent in zip(self.skeleton.joint_names, self.skeleton.parents) if parent == -1]
+        self.num_joints = self.skeleton.num_joints
+        if len(roots) != 1 or self.num_joints < 2:
+            raise ValueError(
+                f'skeleton {self.skeleton.name}: lifting needs one root and another joint, got '
+                f'{self.num_joints} joints with the roots {roots}; write the parents into its meta file'
+            )
+        self.root = self.skeleton.parents.index(-1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Poses (B, J, 3) of points (B, J, 2), or of MMPose's packed form of them, (B, 2 J, 1).
@@ -59,21 +66,6 @@ class Lifter(BaseModule):
     def lift(self, points: Tensor) -> Tensor:
         """Poses (B, J, 3) of points (B, J, 2)."""
         raise NotImplementedError(f'{type(self).__name__} must say how it lifts')
-
-
-def root_of(skeleton: Skeleton) -> int:
-    """Index of the one root of a joint set.
-
-    Raises:
-        ValueError: Several roots, or a single joint.
-    """
-    roots = [name for name, parent in zip(skeleton.joint_names, skeleton.parents) if parent == -1]
-    if len(roots) != 1 or skeleton.num_joints < 2:
-        raise ValueError(
-            f'skeleton {skeleton.name}: lifting needs one root and another joint, got {skeleton.num_joints} joints '
-            f'with the roots {roots}; write the parents into its meta file'
-        )
-    return skeleton.parents.index(-1)
 
 
 def insert_root(joints: Tensor, root: int) -> Tensor:

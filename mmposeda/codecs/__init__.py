@@ -1,0 +1,3 @@
+from .screen_pose_lifting import ScreenPoseLifting
+
+__all__ = ['ScreenPoseLifting']
