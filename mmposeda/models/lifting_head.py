@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from mmpose.codecs import VideoPoseLifting
 from mmpose.models.heads.base_head import BaseHead
@@ -23,8 +21,8 @@ class LiftingHead(BaseHead):
     For lifters that end in poses. MMPose's own networks end in features and have heads with weights.
 
     Args:
-        loss (dict): Config of an MMPose loss on (B, J, 3), ``MSELoss`` (PoseAug's) or ``MPJPELoss``, say; it gets the
-            weights (B, J, 1) of the joints, for ``use_target_weight=True``.
+        loss (dict, optional): Config of an MMPose loss on (B, J, 3), which gets the weights (B, J, 1) of the joints,
+            for ``use_target_weight=True``. None: ``MSELoss`` over all elements, PoseAug's.
         decoder (dict, optional): Config of the codec, ``ScreenPoseLifting``; needed to predict.
         init_cfg (dict, optional): Initialisation of MMEngine's.
 
@@ -32,9 +30,9 @@ class LiftingHead(BaseHead):
         ValueError: A codec that removes the root, which these lifters give.
     """
 
-    def __init__(self, loss: dict, decoder: dict | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(self, loss: dict | None = None, decoder: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.loss_module = MODELS.build(loss)
+        self.loss_module = MODELS.build(loss or dict(type='MSELoss'))
         self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
         if getattr(self.decoder, 'remove_root', False):
             raise ValueError('LiftingHead takes poses with their root: set remove_root=False in the codec')
@@ -86,23 +84,18 @@ class LiftingHead(BaseHead):
         return self.decode((poses, torch.stack([torch.as_tensor(root).view(1, 3) for root in roots])))
 
 
-def lift(estimator: nn.Module, points: Tensor, flip_indices: Sequence[int] | Tensor | None = None) -> Tensor:
+def lift(estimator: nn.Module, points: Tensor) -> Tensor:
     """Poses of points by any ``PoseLifter`` of MMPose that a codec in screen units serves, without samples.
 
     Args:
         estimator (nn.Module): A ``PoseLifter``: a lifter with :class:`LiftingHead`, or MMPose's ``TCN`` with
             ``TemporalRegressionHead``; see :func:`check_lifter`.
         points (Tensor): (B, J, 2), screen units, on the estimator's device.
-        flip_indices (Sequence[int] | Tensor, optional): (J,) mirrored joints. Where given, the answer is averaged with
-            that to the mirrored points, mirrored back.
 
     Returns:
         Tensor: (B, J, 3), metres, relative to the root. A head that leaves the root out, as its codec's ``remove_root``
         says, has it put back as 0.
     """
-    if flip_indices is not None:
-        mirrored = _mirror(lift(estimator, _mirror(points, flip_indices)), flip_indices)
-        return (lift(estimator, points) + mirrored) / 2
     poses = estimator(points.reshape(len(points), -1, 1), None, mode='tensor')
     if isinstance(poses, tuple):  # with a head for the trajectory
         poses = poses[0]
@@ -145,9 +138,3 @@ def check_lifter(estimator: nn.Module, num_joints: int, needed_by: str) -> None:
             f'{needed_by} has poses of {num_joints} joints, but the head gives {shape[1:]} for each: set its '
             f'num_joints to {num_joints}, or to {num_joints - 1} with remove_root=True in its codec'
         )
-
-
-def _mirror(points: Tensor, flip_indices: Sequence[int] | Tensor) -> Tensor:
-    """Points or poses (B, J, D) as in a mirror, left joints in the place of right ones."""
-    mirrored = points[:, flip_indices]
-    return torch.cat([-mirrored[..., :1], mirrored[..., 1:]], -1)
