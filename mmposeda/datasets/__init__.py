@@ -1,4 +1,5 @@
 from . import samplers, transforms
+from .cmu_mocap import CMUMocapDataset
 from .combined import CombinedDataset
 from .hand_3d_studio import Hand3DStudioDataset
 from .human36m import Human36m2DDataset
@@ -12,6 +13,7 @@ from .synthetic_body import SyntheticBodyDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
 
 __all__ = [
+    'CMUMocapDataset',
     'CombinedDataset',
     'Hand3DStudioDataset',
     'Human36m2DDataset',

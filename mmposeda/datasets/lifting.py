@@ -94,7 +94,7 @@ class LiftingDataset(Dataset):
             raise ValueError(f'{kind} got stride={stride!r}, expected a whole number of at least 1')
         self.data_root, self.domain, self.test_mode, self.stride = data_root, domain, test_mode, stride
         self.pipeline = Compose(pipeline) if pipeline else None
-        self.skeleton = Skeleton.from_metainfo(joints)
+        self.subjects, self.actions, self.skeleton = subjects, actions, Skeleton.from_metainfo(joints)
 
         data = self.read()
         data.check(kind)

@@ -54,6 +54,7 @@ class MocapClips:
         starts, lengths (np.ndarray): (C,) frames of each clip.
         fps (float): Frames a second.
         weights (np.ndarray): (C,) chance of each clip.
+        names, subjects, actions (list[str]): Of each clip; ``unknown`` where a file does not say.
     """
 
     poses: np.ndarray
@@ -62,6 +63,9 @@ class MocapClips:
     lengths: np.ndarray
     fps: float
     weights: np.ndarray
+    names: list[str]
+    subjects: list[str]
+    actions: list[str]
 
     def draw(self, rng, num):
         """Random frame numbers (num,): clip by weight, then a frame of it."""
@@ -80,7 +84,9 @@ class MocapClips:
 
 
 def read_pack(path):
-    """An npz pack (keys ``poses, clip_start, clip_len, fps, joint_names``; ``root`` and ``action`` are used if there).
+    """An npz pack of the keys ``poses, clip_start, clip_len, fps, joint_names``.
+
+    ``root``, ``clip_id``, ``subject`` and ``action`` are used if they are there.
 
     Raises:
         ValueError: the file is damaged or too large, or keys or joints are not those of a pack.
@@ -92,19 +98,25 @@ def read_pack(path):
         names = tuple(str(n) for n in data['joint_names'])
         if names != JOINT_NAMES:
             raise ValueError(f'{path}: joints {names}, expected {JOINT_NAMES}')
-        action = data['action'] if 'action' in data.files else np.full(len(data['clip_len']), 'any')
+        clips = len(data['clip_len'])
+        name, subject, action = (
+            [str(text) for text in data[key]] if key in data.files else ['unknown'] * clips
+            for key in ('clip_id', 'subject', 'action')
+        )
         root = data['root'] if 'root' in data.files else np.zeros((len(data['poses']), 3), np.float32)
         # rare actions count for more than their frames: an action's chance goes with the square root of its length
         poses, start, length = data['poses'], data['clip_start'], data['clip_len']
-        if poses.shape[1:] != (17, 3) or root.shape != (len(poses), 3) or len(start) != len(length):
+        if poses.shape[1:] != (17, 3) or root.shape != (len(poses), 3):
             raise ValueError(f'{path}: poses {poses.shape} and root {root.shape}, expected (F, 17, 3) and (F, 3)')
+        if any(len(texts) != clips for texts in (start, name, subject, action)):
+            raise ValueError(f'{path}: clip_start, clip_id, subject or action are not of its {clips} clips')
         if (start < 0).any() or (length < 1).any() or (start + length > len(poses)).any():
             raise ValueError(f'{path}: clips reach beyond its {len(poses)} poses')
         if not (np.isfinite(poses).all() and np.isfinite(root).all() and np.isfinite(data['fps'])):
             raise ValueError(f'{path}: poses, root or fps are not finite')
-        count = {a: data['clip_len'][action == a].sum() for a in set(action)}
-        weights = np.array([length / np.sqrt(count[a]) for a, length in zip(action, data['clip_len'])])
-        return MocapClips(poses, root, start, length, float(data['fps']), weights)
+        count = {a: length[[a == other for other in action]].sum() for a in set(action)}
+        weights = np.array([frames / np.sqrt(count[a]) for a, frames in zip(action, length)])
+        return MocapClips(poses, root, start, length, float(data['fps']), weights, name, subject, action)
 
 
 def _joints(positions, names, path):
@@ -268,7 +280,10 @@ def _read_one(file):
     joints = joints[::step].astype(np.float32)
     root, count = joints[:, 0], len(joints)
     poses = joints - root[:, None]
-    return MocapClips(poses, root, np.array([0]), np.array([count]), fps / step, np.array([np.sqrt(count)]))
+    name = Path(pair[-1]).stem
+    subject = name.split('_')[0] if '_' in name else 'unknown'  # CMU's files are named subject_clip
+    weight = np.array([np.sqrt(count)])
+    return MocapClips(poses, root, np.array([0]), np.array([count]), fps / step, weight, [name], [subject], ['unknown'])
 
 
 def load_mocap(files):
@@ -290,4 +305,5 @@ def load_mocap(files):
         np.concatenate([p.lengths for p in packs]),
         packs[0].fps,
         np.concatenate([p.weights for p in packs]),
+        *([text for p in packs for text in getattr(p, key)] for key in ('names', 'subjects', 'actions')),
     )
