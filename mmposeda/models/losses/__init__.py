@@ -1,4 +1,15 @@
 from .discrepancy import MultiKernelMMD, linear_mmd
 from .heatmap_kl import HeatmapKLLoss, heatmap_kl
+from .pose_augmentation import band_loss, exponential_feedback, group_errors, hard_ratio, lsgan_loss
 
-__all__ = ['HeatmapKLLoss', 'MultiKernelMMD', 'heatmap_kl', 'linear_mmd']
+__all__ = [
+    'HeatmapKLLoss',
+    'MultiKernelMMD',
+    'band_loss',
+    'exponential_feedback',
+    'group_errors',
+    'hard_ratio',
+    'heatmap_kl',
+    'linear_mmd',
+    'lsgan_loss',
+]
