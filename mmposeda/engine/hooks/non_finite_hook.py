@@ -197,4 +197,8 @@ def _some(names: list[str]) -> str:
 
 def _sample_names(batch) -> list[str]:
     samples = batch.get('data_samples', ()) if isinstance(batch, Mapping) else ()
+    if isinstance(samples, Mapping):  # a batch of tensors, or several by the name of their stream
+        if 'index' in samples:
+            return [f'sample {i}' for i in samples['index'].tolist()]
+        return [f'{name} of {key}' for key in samples for name in _sample_names(dict(data_samples=samples[key]))]
     return [str(s.metainfo.get('img_path') or f'sample {s.metainfo.get("img_id", "?")}') for s in samples]
