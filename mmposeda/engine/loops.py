@@ -15,7 +15,8 @@ from mmposeda.registry import LOOPS
 from .resumable_loader import ResumableLoader
 
 
-def _resumable(runner, dataloader: DataLoader | dict, endless: bool) -> ResumableLoader:
+def resumable(runner, dataloader: DataLoader | dict, endless: bool) -> ResumableLoader:
+    """A loader, or the config of one, as a :class:`ResumableLoader`."""
     if isinstance(dataloader, dict):
         distinct = runner._randomness_cfg.get('diff_rank_seed', False)
         dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=distinct)
@@ -23,7 +24,8 @@ def _resumable(runner, dataloader: DataLoader | dict, endless: bool) -> Resumabl
 
 
 @contextmanager
-def _stopping(loader: ResumableLoader) -> Iterator[None]:
+def stopping(loader: ResumableLoader) -> Iterator[None]:
+    """End a loader's workers with the code inside."""
     try:
         yield
     finally:
@@ -45,7 +47,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
     """
 
     def __init__(self, runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
-        super().__init__(runner, _resumable(runner, dataloader, endless=True), *args, **kwargs)
+        super().__init__(runner, resumable(runner, dataloader, endless=True), *args, **kwargs)
         self.dataloader_iterator = iter(self.dataloader)
 
     def run(self) -> nn.Module:
@@ -54,7 +56,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.dataloader.plan(self._max_iters)
         self.dataloader.begin(self._iter)
-        with _stopping(self.dataloader), closing(self.dataloader_iterator):
+        with stopping(self.dataloader), closing(self.dataloader_iterator):
             while self._iter < self._max_iters and not self.stop_training:
                 self.runner.model.train()
                 self.run_iter(next(self.dataloader_iterator))
@@ -80,12 +82,14 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
     """
 
     def __init__(self, runner, dataloader: DataLoader | dict, *args, **kwargs) -> None:
-        super().__init__(runner, _resumable(runner, dataloader, endless=False), *args, **kwargs)
+        if not isinstance(dataloader, ResumableLoader):
+            dataloader = resumable(runner, dataloader, endless=False)
+        super().__init__(runner, dataloader, *args, **kwargs)
 
     def run(self) -> nn.Module:
         """Train to the end, from the iteration that was resumed."""
-        self.dataloader.plan(self._max_iters)
-        with _stopping(self.dataloader):
+        self.dataloader.plan(self._max_epochs * len(self.dataloader))
+        with stopping(self.dataloader):
             return super().run()
 
     def run_epoch(self) -> None:

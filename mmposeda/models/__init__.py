@@ -1,5 +1,5 @@
-from .adapters import CCSSL, DAN, DANN, DDC, UDAPE, RegDA, SourceOnly, StyleTraining
-from .data_preprocessor import DomainDataPreprocessor
+from .adapters import CCSSL, DAN, DANN, DDC, UDAPE, PoseAug, RegDA, SourceOnly, StyleTraining, SupervisedLifter
+from .data_preprocessor import DomainDataPreprocessor, TensorDataPreprocessor
 from .lifting_head import LiftingHead
 from .losses import HeatmapKLLoss
 from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
@@ -16,6 +16,7 @@ __all__ = [
     'HeatmapKLLoss',
     'LiftingHead',
     'MLPLifter',
+    'PoseAug',
     'RegDA',
     'STGCNLifter',
     'SemGCNLifter',
@@ -23,6 +24,8 @@ __all__ = [
     'SourceOnly',
     'StatisticsStyleTransfer',
     'StyleTraining',
+    'SupervisedLifter',
+    'TensorDataPreprocessor',
     'UDAPE',
     'VideoPoseLifter',
 ]

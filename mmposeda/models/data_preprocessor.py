@@ -1,6 +1,8 @@
-"""One data preprocessor for batches that hold several domains."""
+"""Data preprocessors: for batches of pictures of several domains, and for batches that are tensors already."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -66,3 +68,29 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
                 done = self.base(dict(inputs=part, data_samples=[samples[i] for i in picked]), True)
                 out['inputs'][domain], out['data_samples'][domain] = done['inputs'], done['data_samples']
         return out
+
+
+@MODELS.register_module()
+class TensorDataPreprocessor(BaseDataPreprocessor):
+    """Move batches of tensors to the device; what MMPose packed sample by sample goes to a plain preprocessor.
+
+    Args:
+        base (dict, optional): Config of that preprocessor. ``PoseDataPreprocessor``, which stands for none of its own
+            and takes pictures alone, is MMEngine's base class here.
+        non_blocking (bool): Copy to the device without waiting.
+    """
+
+    def __init__(self, base: dict | None = None, non_blocking: bool = True):
+        super().__init__(non_blocking=non_blocking)
+        base = {'type': 'PoseDataPreprocessor', **(base or {})}
+        self.base = None if base['type'] == 'PoseDataPreprocessor' else MODELS.build(base)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Preprocess a batch; the list of (K D, T) inputs of MMPose's lifting samples is stacked."""
+        if self.base is not None and not isinstance(data['inputs'], Mapping):
+            self.base._device = self.device
+            return self.base(data, training)
+        data = self.cast_data(data)
+        if isinstance(data['inputs'], (list, tuple)):
+            data = {**data, 'inputs': torch.stack(list(data['inputs']))}
+        return data

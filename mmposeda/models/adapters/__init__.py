@@ -1,6 +1,8 @@
 from .alignment import DAN, DANN, DDC, FeatureAlignment
 from .base import DomainAdapter, MeanTeacherAdapter
 from .cc_ssl import CCSSL
+from .lifting import LiftingAdapter, SupervisedLifter
+from .pose_aug import PoseAug
 from .regda import RegDA
 from .source_only import SourceOnly
 from .style_training import StyleTraining
@@ -13,9 +15,12 @@ __all__ = [
     'DDC',
     'DomainAdapter',
     'FeatureAlignment',
+    'LiftingAdapter',
     'MeanTeacherAdapter',
+    'PoseAug',
     'RegDA',
     'SourceOnly',
     'StyleTraining',
+    'SupervisedLifter',
     'UDAPE',
 ]

@@ -46,7 +46,7 @@ class DomainAdapter(BaseModel):
     def __init__(self, estimator: dict, predict_with: str = 'student', init_cfg: dict | None = None) -> None:
         estimator = deepcopy(estimator)
         base = estimator.pop('data_preprocessor', None) or dict(type='PoseDataPreprocessor')
-        super().__init__(DomainDataPreprocessor(base), init_cfg)
+        super().__init__(self._build_preprocessor(base), init_cfg)
         if predict_with not in self.copies:
             raise ValueError(f'predict_with must be one of {self.copies}, got {predict_with!r}')
         self.predict_with = predict_with
@@ -78,6 +78,11 @@ class DomainAdapter(BaseModel):
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
         """Losses of one batch; keys that hold 'loss' are summed."""
         raise NotImplementedError(f'{type(self).__name__} must say what its losses are')
+
+    @staticmethod
+    def _build_preprocessor(base: dict) -> nn.Module:
+        """Preprocessor of training batches, from the config of the estimator's own."""
+        return DomainDataPreprocessor(base)
 
     def plain_state_dict(self) -> dict[str, Tensor]:
         """Weights of the predicting estimator under MMPose's own keys, on the CPU."""
