@@ -149,8 +149,8 @@ class PoseAugmentor(PoseEditor):
         fixed_lengths (Sequence[str]): Joints whose bones, with the mirrored ones, keep their length.
         length_limit (float): Largest relative change of a length.
         mean_depth (float, optional): Depth of the root, in metres, that an output of zero stands for: the output's bias
-            starts at its square root (our choice). None: a bias as PyTorch draws it, so that the root starts about a
-            metre from the camera (the authors' code).
+            starts at its square root (our choice). None: a bias as PyTorch draws it (the authors' code), so that the
+            root starts about a metre away and most of the first poses are out of the picture.
         residual_translation (bool): Move the root by ``(y0, y1, y2)`` instead of placing it (our option; neither in the
             paper nor in the code). The depth is then not kept positive.
 

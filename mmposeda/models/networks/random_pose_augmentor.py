@@ -27,8 +27,8 @@ class RandomPoseAugmentor(PoseEditor):
     * Lengths: the change of each free group is uniform.
     * Rotation: each component of the axis-angle vector is uniform. The default spans all rotations, as the learned one
       may choose; ``rotation=(0, pi, 0)`` keeps people upright in a level camera, a stronger and less equal control.
-    * Translation: uniform in a box before the camera. Fit it to where people stand in the data: what falls out of the
-      picture is lost to the rule that keeps a pose.
+    * Translation: uniform in a box before the camera. The default is where people stand in Human3.6M: before cameras
+      like its own 98 % of the poses stay in the picture. Fit it to other cameras, as what leaves the picture is lost.
 
     It has no weights. A joint's place does not depend on the other poses of the batch, but the draws do.
 
