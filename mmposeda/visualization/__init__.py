@@ -1,13 +1,17 @@
 from .difficulty import accuracy_bars, bin_examples, hardest_sheet, similarity_map
 from .panels import adaptation_panel, draw_skeleton, grid, to_uint8
+from .poses3d import augmentation_sheet, distribution_figure, error_by_action
 from .predictions import draw_pose, prediction_panel
 
 __all__ = [
     'accuracy_bars',
     'adaptation_panel',
+    'augmentation_sheet',
     'bin_examples',
+    'distribution_figure',
     'draw_pose',
     'draw_skeleton',
+    'error_by_action',
     'grid',
     'hardest_sheet',
     'prediction_panel',
