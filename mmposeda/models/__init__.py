@@ -2,7 +2,16 @@ from .adapters import CCSSL, DAN, DANN, DDC, UDAPE, PoseAug, RegDA, SourceOnly, 
 from .data_preprocessor import DomainDataPreprocessor, TensorDataPreprocessor
 from .lifting_head import LiftingHead
 from .losses import HeatmapKLLoss
-from .networks import AdaINStyleNet, EfficientNetLite, SkipNeck, StatisticsStyleTransfer
+from .networks import (
+    AdaINStyleNet,
+    EfficientNetLite,
+    KCSDiscriminator,
+    PoseAugmentor,
+    PoseDiscriminator2D,
+    RandomPoseAugmentor,
+    SkipNeck,
+    StatisticsStyleTransfer,
+)
 from .networks.lifters import MLPLifter, SemGCNLifter, STGCNLifter, VideoPoseLifter
 
 __all__ = [
@@ -14,9 +23,13 @@ __all__ = [
     'DomainDataPreprocessor',
     'EfficientNetLite',
     'HeatmapKLLoss',
+    'KCSDiscriminator',
     'LiftingHead',
     'MLPLifter',
     'PoseAug',
+    'PoseAugmentor',
+    'PoseDiscriminator2D',
+    'RandomPoseAugmentor',
     'RegDA',
     'STGCNLifter',
     'SemGCNLifter',
