@@ -59,13 +59,15 @@ class ScreenPoseLifting(VideoPoseLifting):
         self._check(keypoints, lifting_target, camera_param)
         if lifting_target_visible is None:
             lifting_target_visible = np.ones(lifting_target.shape[:2], np.float32)
-        return super().encode(
+        encoded = super().encode(
             np.asarray(keypoints, np.float32),
             keypoints_visible,
             np.asarray(lifting_target, np.float32),
-            np.reshape(lifting_target_visible, lifting_target.shape[:2]),
+            # with an axis more than the poses' two, as MMPose removes a root from the frames of (1, K)
+            np.reshape(lifting_target_visible, (1, -1, 1)),
             {key: camera_param[key] for key in ('w', 'h')},
         )
+        return {**encoded, **{key: encoded[key][..., 0] for key in ('lifting_target_weight', 'trajectory_weights')}}
 
     def decode(self, encoded: np.ndarray, target_root: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Poses in metres of a lifter's output.
