@@ -43,7 +43,7 @@ class LiftingHead(BaseHead):
         Raises:
             ValueError: The backbone gives anything else.
         """
-        poses = feats[-1] if isinstance(feats, (tuple, list)) else feats
+        poses = feats[-1] if isinstance(feats, tuple) else feats
         if poses.ndim != 3 or poses.shape[2] != 3:
             raise ValueError(
                 f'LiftingHead takes poses (B, J, 3), got {tuple(poses.shape)} of the backbone: take a lifter, such as '
