@@ -5,6 +5,7 @@ from .collapse_warning_hook import CollapseWarningHook
 from .difficulty_scoring_hook import DifficultyScoringHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
+from .pose_augmentation_hook import PoseAugmentationVisualizationHook
 from .pseudo_relabel_hook import PseudoRelabelHook
 from .schedule_hook import ScheduleHook
 
@@ -16,6 +17,7 @@ __all__ = [
     'DifficultyScoringHook',
     'MeanTeacherHook',
     'NonFiniteHook',
+    'PoseAugmentationVisualizationHook',
     'PseudoRelabelHook',
     'ScheduleHook',
 ]
