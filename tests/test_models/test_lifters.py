@@ -125,6 +125,17 @@ class TestEvery:
 
 
 @pytest.mark.parametrize('kind', LIFTERS)
+def test_mixed_precision_trains_and_lifts_nearly_the_same(kind):
+    net, x = small(kind, dropout=0.0).train(), points(32)
+    wanted = net(x)
+    with torch.autocast('cpu', torch.bfloat16):
+        out = net(x)
+    out.float().square().sum().backward()
+    assert (out - wanted).abs().mean() < 0.05 * wanted.abs().mean()
+    assert all(p.grad.dtype == torch.float32 for p in net.parameters())
+
+
+@pytest.mark.parametrize('kind', LIFTERS)
 @pytest.mark.parametrize('shape', [(4, 17, 2), (4, 34, 1), (4, 32), (4, 32, 27), (4, 16, 3)])
 def test_other_points_are_refused(kind, shape):
     with pytest.raises(ValueError, match=r'16 joints of body16_3d .*\(B, 16, 2\)'):

@@ -29,8 +29,14 @@ _RULES = {
     r'(?:stgcn\.)?non_local\.W\.1\.(\w+)': r'attention.norm.\1',
     r'(?:stgcn\.)?fcn\.1\.(\w+)': r'last.\1',
 }
-_INNER = {'gcn.conv': 'graph', 'tcn.0': 'norm1', 'tcn.3': 'linear', 'tcn.4': 'norm2', 'residual.0': 'skip.0'}
-_INNER['residual.1'] = 'skip.1'
+_INNER = {
+    'gcn.conv': 'graph',
+    'tcn.0': 'norm1',
+    'tcn.3': 'linear',
+    'tcn.4': 'norm2',
+    'residual.0': 'skip.0',
+    'residual.1': 'skip.1',
+}
 
 
 @MODELS.register_module()
