@@ -84,6 +84,15 @@ def test_weights_of_another_network_are_refused(kind):
         kind.convert_checkpoint({'state_dict': {}})
 
 
+@pytest.mark.parametrize('kind, kwargs, shapes, function', REFERENCES, ids=lambda value: getattr(value, '__name__', ''))
+def test_part_of_the_weights_is_refused(kind, kwargs, shapes, function):
+    weights = reference.random_weights(shapes)
+    some = {key: weights[key] for key in list(weights)[:-2]}
+    some.pop('stgcn.non_local.g.weight', None)
+    with pytest.raises((ValueError, RuntimeError), match='lacks weights|Missing key'):
+        kind(**kwargs).load_state_dict(kind.convert_checkpoint(some))
+
+
 def test_weights_over_several_frames_are_refused():
     weights = reference.random_weights(reference.video_pose_shapes(1, 8))
     weights['layers_conv.0.weight'] = torch.zeros(8, 8, 3)

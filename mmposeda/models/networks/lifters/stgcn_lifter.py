@@ -130,10 +130,18 @@ class STGCNLifter(Lifter):
             checkpoint (Mapping): Content of the authors' file, or its state dict.
 
         Raises:
-            ValueError: Weights of another network.
+            ValueError: Weights of another network, or not all of them.
         """
+        try:
+            return STGCNLifter._fuse(convert_keys(checkpoint, _RULES, 'ST-GCN'))
+        except KeyError as error:
+            raise ValueError(f'the checkpoint lacks weights of ST-GCN: {error} cannot be made') from None
+
+    @staticmethod
+    def _fuse(renamed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Join the kinds of a graph convolution and the three embeddings, and split what body and part share."""
         weights = {}
-        for key, value in convert_keys(checkpoint, _RULES, 'ST-GCN').items():
+        for key, value in renamed.items():
             value = value.flatten(1) if value.ndim == 4 else value
             for theirs, ours in _INNER.items():
                 key = key.replace(f'.{theirs}.', f'.{ours}.')
