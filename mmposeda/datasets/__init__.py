@@ -3,6 +3,7 @@ from .cmu_mocap import CMUMocapDataset
 from .combined import CombinedDataset
 from .hand_3d_studio import Hand3DStudioDataset
 from .human36m import Human36m2DDataset
+from .human36m_lifting import Human36mLiftingDataset
 from .lifting import LiftingDataset, LiftingPoses, take_batch
 from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
@@ -17,6 +18,7 @@ __all__ = [
     'CombinedDataset',
     'Hand3DStudioDataset',
     'Human36m2DDataset',
+    'Human36mLiftingDataset',
     'LSPDataset',
     'LiftingDataset',
     'LiftingPoses',
