@@ -8,6 +8,7 @@ from .lifting import LiftingDataset, LiftingPoses, take_batch
 from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
 from .lsp import LSPDataset
+from .mpi_inf_3dhp import MPIINF3DHPDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
@@ -23,6 +24,7 @@ __all__ = [
     'LiftingDataset',
     'LiftingPoses',
     'LiftingSets',
+    'MPIINF3DHPDataset',
     'PoseStreams',
     'RHDHandsDataset',
     'SURREALDataset',
