@@ -12,6 +12,7 @@ from .mpi_inf_3dhp import MPIINF3DHPDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
+from .three_dpw import ThreeDPWDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     'RHDHandsDataset',
     'SURREALDataset',
     'SyntheticBodyDataset',
+    'ThreeDPWDataset',
     'UnlabeledDataset',
     'UnlabeledImageDataset',
     'samplers',
