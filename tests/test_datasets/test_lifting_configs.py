@@ -34,3 +34,41 @@ def test_cmu_mocap(base, shared_data, tmp_path):
     for name in ('cmu_train', 'cmu_val'):
         assert set(np.round(built[name].cameras[:, 0])) == {1145}
     assert len(set(built['cmu_test_run'].cameras[:, 0])) == 24  # four a clip
+
+
+@pytest.mark.parametrize(
+    'name, parts',
+    [
+        (
+            'h36m_lifting',
+            dict(
+                h36m_lifting_train='data/h36m/data_3d_h36m.npz',
+                h36m_lifting_test='data/h36m/data_3d_h36m.npz',
+                h36m_fps10_train='data/h36m/annotation_body3d/fps10/h36m_train.npz',
+                h36m_fps10_test='data/h36m/annotation_body3d/fps10/h36m_test.npz',
+            ),
+        ),
+        (
+            'mpi_inf_3dhp_lifting',
+            dict(
+                mpi_inf_3dhp_test='data/mpi_inf_3dhp/mpi_inf_3dhp_valid.npz',
+                mpi_inf_3dhp_official_test='data/mpi_inf_3dhp/TS1',
+                mpi_inf_3dhp_official_train='data/mpi_inf_3dhp/S1',
+            ),
+        ),
+        (
+            'three_dpw_lifting',
+            dict(
+                three_dpw_train='data/3dpw/sequenceFiles/train',
+                three_dpw_val='data/3dpw/sequenceFiles/validation',
+                three_dpw_test='data/3dpw/sequenceFiles/test',
+            ),
+        ),
+        ('cmu_mocap', dict(cmu_train='data/cmu_mocap/cmu_h36m17_30fps.npz')),
+    ],
+)
+def test_parts_want_their_files_and_say_where_they_are_had(base, name, parts):
+    cfg = base(name)
+    for part, path in parts.items():
+        with pytest.raises(FileNotFoundError, match=rf'{path} does not exist\. .*http'):
+            DATASETS.build(cfg[part])
