@@ -15,6 +15,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import mmposeda  # noqa: F401
+from mmposeda.datasets.lifting import LiftingDataset
 from mmposeda.engine.failures import MENDABLE, one_line
 from mmposeda.engine.stages import stage_config, stage_names
 from mmposeda.registry import DATASETS
@@ -23,6 +24,10 @@ from mmposeda.visualization.panels import grid
 from mmposeda.visualization.predictions import draw_pose
 
 SPLITS = ('train', 'val', 'test')
+#: where PoseStreams has its data sets
+STREAMS = ('dataset', 'real_2d', 'real_3d')
+#: pixels of the pictures of 2D-3D poses
+SIDE = 256
 
 
 def parse_args(argv=None):
@@ -47,21 +52,32 @@ def parts(cfg):
     for split in SPLITS:
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset')
         if dataset is not None:
-            for number, part in enumerate(dataset.get('datasets', [dataset])):
+            for number, part in enumerate(members(dataset)):
                 if part not in found.values():
                     found[f'{split} {number}'] = part
     return found
 
 
+def members(dataset):
+    """Configs of the data sets that a config joins."""
+    if dataset['type'].split('.')[-1] == 'PoseStreams':
+        return [dataset[key] for key in STREAMS if dataset.get(key)]
+    joined = dataset.get('datasets', [dataset])
+    return [part for part in joined.values() if part] if isinstance(joined, dict) else joined
+
+
 def look(cfg, samples):
     """What a data set holds, in words, and pictures (h, w, 3) of its samples, spread over it; RGB."""
     cfg = copy.deepcopy(cfg)
-    cfg.get('dataset', cfg)['pipeline'][-1]['pack_transformed'] = True
+    if cfg.get('dataset', cfg).get('pipeline'):
+        cfg.get('dataset', cfg)['pipeline'][-1]['pack_transformed'] = True
     start = time.perf_counter()
     dataset = DATASETS.build(cfg)
     built = time.perf_counter() - start
     skeleton = Skeleton.from_metainfo(dataset.metainfo)
     indices = np.linspace(0, len(dataset) - 1, min(samples, len(dataset))).astype(int)
+    if isinstance(dataset, LiftingDataset):
+        return describe(dataset, skeleton, built), [draw_pair(dataset, index, skeleton) for index in indices]
     start = time.perf_counter()
     packed = [dataset[int(index)] for index in indices]
     each = (time.perf_counter() - start) / len(packed)
@@ -85,6 +101,34 @@ def draw(sample, skeleton):
     visible = np.asarray(instances.keypoints_visible)[0]
     visible = visible.reshape(len(visible), -1)[:, 0] > 0  # some transforms put a weight beside it
     return draw_pose(image, instances.transformed_keypoints[0], skeleton, visible, scale=1)
+
+
+def describe(dataset, skeleton, built):
+    """What a 2D-3D data set holds."""
+    subjects, actions = (len(dataset.metainfo[f'{what}_names']) for what in ('subject', 'action'))
+    depth = np.percentile(dataset.poses[..., 2], [1, 99]) if dataset.absolute else None
+    where = f'{depth[0]:.1f} to {depth[1]:.1f} m away' if dataset.absolute else 'relative to the root'
+    return (
+        f'{type(dataset).__name__}, {len(dataset)} 2D-3D poses, {skeleton.num_joints} joints of {skeleton.name}, '
+        f'{subjects} subjects, {actions} actions, {len(np.unique(dataset.sequence))} takes, {where}'
+        f'{"" if dataset.projectable else ", unknown cameras"}; read in {built:.1f} s'
+    )
+
+
+def draw_pair(dataset, index, skeleton):
+    """The 2D pose in its picture, and beside it the 3D pose seen from the camera's right, the camera on the left."""
+    width, height = dataset.cameras[dataset.camera[index], 9:]
+    scale = SIDE / max(width, height)
+    shown = None if dataset.visible is None else dataset.visible[index]
+    picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    picture[round(scale * height) :] = 128
+    picture[:, round(scale * width) :] = 128
+    flat = draw_pose(picture, dataset.keypoints[index] * scale, skeleton, shown, scale=1)
+    pose = dataset.poses[index]
+    middle, reach = (pose.min(0) + pose.max(0)) / 2, np.ptp(pose, axis=0).max()
+    side = ((pose - middle) / reach * 0.9 + 0.5)[:, [2, 1]] * SIDE
+    beside = draw_pose(np.full((SIDE, SIDE, 3), 255, np.uint8), side, skeleton, shown, scale=1)
+    return np.concatenate([flat, beside], axis=1)
 
 
 def main(argv=None):

@@ -60,3 +60,41 @@ def test_flags_are_checked(check, capsys):
     assert '--samples must be at least 1, got 0' in capsys.readouterr().err
     with pytest.raises(SystemExit, match='there is no stage'):
         check([str(CONFIG), '--stage', 'style'])
+
+
+def test_poses_for_lifting_are_counted_and_drawn(check, tmp_path, capsys, shared_data):
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'cmu_mocap').symlink_to(shared_data / 'cmu_mocap')
+    base = CONFIG.parents[2] / '_base_/datasets/cmu_mocap.py'
+    (tmp_path / 'config.py').write_text(f"""
+_base_ = [{str(base)!r}]
+train_dataloader = dict(dataset=dict(type='PoseStreams', dataset=_base_.cmu_test_run, real_2d=_base_.cmu_test_dance))
+val_dataloader = dict(dataset=dict(
+    type='LiftingSets', datasets=dict(dance=_base_.cmu_test_dance, none=None, acrobatics=_base_.cmu_test_acrobatics)
+))
+test_dataloader = dict(dataset=_base_.cmu_test_run)
+""")
+    check(['config.py', '--samples', '2', '--out', 'data.png'])
+    lines = [line for line in capsys.readouterr().out.splitlines() if 'left out' not in line]
+    start = 'train 0: CMUMocapDataset, 866 2D-3D poses, 16 joints of body16_3d, 1 subjects, 1 actions, 24 takes, 2.7'
+    assert lines[0].startswith(start) and ' m away; read in ' in lines[0]
+    assert [line.split(':')[0] for line in lines[:3]] == ['train 0', 'train 1', 'val 1'] and len(lines) == 4
+    assert cv2.imread('data.png').shape[1] == 3 * 512
+
+
+def test_the_side_view_has_the_camera_on_its_left(tool, tmp_path):
+    """Poses one of whose wrists alone is far away are drawn with it on the right."""
+    module = tool('check_data')
+
+    class Poses:
+        cameras, camera = np.array([[0] * 9 + [1920, 1080]]), np.zeros(1, int)
+        visible, keypoints = None, np.zeros((1, 16, 2)) + [960, 540]
+        poses = np.zeros((1, 16, 3)) + [0, 0, 4]
+
+    skeleton = module.Skeleton.from_metainfo('body16_3d')
+    Poses.poses[0, skeleton.index('right_wrist'), 2] += 1
+    picture = module.draw_pair(Poses, 0, skeleton)
+    assert picture.shape == (256, 512, 3) and (picture[200, :256] == 128).all()
+    red = (picture[:, 256:, 0] > 200) & (picture[:, 256:, 2] < 128)
+    assert np.argwhere(red)[:, 1].max() > 230
+    assert (picture[72, 128] != 255).any()  # all joints lie in the middle of the picture
