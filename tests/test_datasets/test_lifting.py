@@ -238,6 +238,13 @@ class TestPipeline:
         np.testing.assert_allclose(label.reshape(16, 3), wanted, atol=1e-6)
         assert data.domain == 'target' and data.target_img_path.tolist() == ['B_run.2_000005.jpg']
 
+    def test_the_codec_of_the_lifters_gives_what_a_batch_holds(self):
+        steps = [dict(type='GenerateTarget', encoder=dict(type='ScreenPoseLifting')), self.PIPELINE[1]]
+        sample, batch = People(pipeline=steps)[25], People()[25]['inputs']
+        np.testing.assert_allclose(sample['inputs'].reshape(16, 2), batch['keypoints'][0], atol=1e-6)
+        label = sample['data_samples'].gt_instance_labels.lifting_target_label.reshape(16, 3)
+        np.testing.assert_allclose(label, batch['pose'][0] - batch['pose'][0, :1], atol=1e-6)
+
     def test_infos_have_the_keys_of_mmposes_own(self, shared_data, tmp_path, monkeypatch):
         from mmpose.datasets.datasets import Human36mDataset
 
