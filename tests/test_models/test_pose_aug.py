@@ -104,7 +104,7 @@ class TestUpdates:
         before = weights(model, 'student')
         logged = model.train_step(streams(), wrappers)
         assert moved(model, 'student', before)
-        assert set(logged) == {'aug_change', 'aug_kept', 'lift_loss_fake', 'lift_loss_real'}
+        assert set(logged) == {'aug_change', 'aug_kept', 'lift_loss_both'}
         assert 0.04 <= float(logged['aug_change']) <= 0.37
 
 
@@ -169,7 +169,7 @@ class TestFakes:
         rt[[0, 3, 6]] += torch.tensor([4.0, 0, 0])  # beyond the right edge
         rt[4] *= float('nan')
         fakes = fakes._replace(pose=fakes.pose._replace(rt=rt), points_rt=project_h36m(rt, CAMERA.expand(8, -1)))
-        (points, pose, _), share = model._in_picture(fakes, pairs)
+        points, pose, share = model._in_picture(fakes, pairs)
         assert float(share) == 0.5
         inside = [1, 2, 5, 7]
         assert torch.equal(pose, rt[inside + inside])
@@ -181,7 +181,7 @@ class TestFakes:
         fakes = model._make(pairs)
         rt = torch.full_like(fakes.pose.rt, float('nan'))
         fakes = fakes._replace(pose=fakes.pose._replace(rt=rt), points_rt=rt[..., :2])
-        (points, pose, _), share = model._in_picture(fakes, pairs)
+        points, pose, share = model._in_picture(fakes, pairs)
         assert float(share) == 0
         assert torch.equal(points, fakes.points) and torch.equal(pose, fakes.source)
 
