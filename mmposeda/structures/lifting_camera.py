@@ -85,7 +85,8 @@ def project_h36m(pose: Tensor, cam: Tensor, min_depth: float = MIN_DEPTH) -> Ten
 def in_view(pose: Tensor, points: Tensor, aspect: Tensor | float, min_depth: float = MIN_DEPTH) -> Tensor:
     """Which poses lie wholly in the picture and before the camera, (...,) bool.
 
-    The authors' code looks at the right and lower edge alone; here all four, depth and finiteness count.
+    The authors' code looks at the right and lower edge alone; here all four, depth and finiteness count, and that the
+    ray is within 45 degrees, where :func:`project_h36m` clamps it.
 
     Args:
         pose (Tensor): (..., J, 3), metres, camera frame, absolute.
@@ -95,8 +96,9 @@ def in_view(pose: Tensor, points: Tensor, aspect: Tensor | float, min_depth: flo
     """
     aspect = torch.as_tensor(aspect, dtype=points.dtype, device=points.device)
     x, y = points.abs().unbind(-1)
-    # a comparison with NaN is False
+    # a comparison with NaN is False; beyond 45 degrees the projection is clamped and says nothing
     seen = (x <= 1) & (y <= aspect[..., None]) & (pose[..., 2] > min_depth) & pose.isfinite().all(-1)
+    seen &= (pose[..., :2].abs() < pose[..., 2:]).all(-1)
     return seen.all(-1)
 
 
