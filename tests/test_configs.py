@@ -1,6 +1,7 @@
 """Every config under configs/ is built, stage by stage: nothing is downloaded, and data is read where it is there."""
 
 import functools
+import inspect
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmposeda.datasets.lifting import LiftingDataset
+from mmposeda.datasets.lifting_streams import STREAMS
 from mmposeda.datasets.samplers.difficulty_bin_sampler import STRATEGIES
 from mmposeda.engine.stages import resolve_references, stage_config, stage_names
 from mmposeda.models.networks import adain
@@ -27,7 +30,7 @@ from mmposeda.registry import (
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
-WRAPPERS = ('CombinedDataset', 'ConcatDataset', 'UnlabeledDataset', 'RepeatDataset')
+WRAPPERS = ('CombinedDataset', 'ConcatDataset', 'UnlabeledDataset', 'RepeatDataset', 'PoseStreams', 'LiftingSets')
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +54,7 @@ def leaves(cfg):
     if cfg['type'] not in WRAPPERS:
         return [cfg]
     inner = cfg['datasets'] if 'datasets' in cfg else [cfg['dataset']]
+    inner = inner.values() if hasattr(inner, 'values') else inner
     return [leaf for part in inner for leaf in leaves(part)]
 
 
@@ -62,9 +66,16 @@ def check_loader(loader, training):
         assert DATA_SAMPLERS.get(part['type']) is not None and part['strategy'] in STRATEGIES
     if loader['sampler']['type'] == 'DomainSampler':
         assert loader['batch_size'] == sum(loader['sampler']['quotas'])
-        assert len(loader['sampler']['quotas']) == len(loader['dataset']['datasets'])
+        parts = loader['dataset'].get('datasets', STREAMS)
+        assert len(loader['sampler']['quotas']) == len(parts)
     for cfg in leaves(loader['dataset']):
-        assert DATASETS.get(cfg['type']) is not None
+        kind = DATASETS.get(cfg['type'])
+        assert kind is not None
+        if issubclass(kind, LiftingDataset):
+            assert loader['collate_fn'] == dict(type='take_batch'), 'whole batches are handed through'
+            inspect.signature(kind).bind(**{key: value for key, value in cfg.items() if key != 'type'})
+            assert training or cfg.get('test_mode'), 'an evaluated data set is in test mode'
+            continue
         pipeline = Compose([TRANSFORMS.build(step) for step in cfg['pipeline']])
         assert type(pipeline.transforms[-1]).__name__ == 'PackPoseInputs'
         if 'Image' not in cfg['type'] and 'Rendered' not in cfg['type']:
@@ -79,9 +90,10 @@ def check_evaluator(evaluator):
             METRICS.build(cfg)
 
 
-def check_schedule(cfg):
-    layer = nn.Conv2d(1, 1, 1)
-    wrapper = build_optim_wrapper(layer, cfg.optim_wrapper)
+def check_schedule(cfg, model):
+    parts = 'constructor' in cfg.optim_wrapper
+    wrapper = build_optim_wrapper(model if parts else nn.Conv2d(1, 1, 1), cfg.optim_wrapper)
+    wrapper = wrapper['student'] if parts else wrapper
     loop = cfg.train_cfg.get('type', 'EpochBasedTrainLoop' if cfg.train_cfg.get('by_epoch') else 'IterBasedTrainLoop')
     assert LOOPS.get(loop) is not None
     length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
@@ -111,7 +123,7 @@ def test_config_builds(path, tmp_path, monkeypatch):
             assert len({part is None for part in parts}) == 1, f'{split}: all of cfg, loader and evaluator, or none'
             check_loader(parts[1], training=False)
             check_evaluator(parts[2])
-        check_schedule(cfg)
+        check_schedule(cfg, model)
         VISUALIZERS.build(dict(type=cfg.visualizer.type, name=f'{path.stem}_{name}'))
         for hook in [*cfg.default_hooks.values(), *(cfg.get('custom_hooks') or [])]:
             HOOKS.build(hook)

@@ -1,0 +1,3 @@
+_base_ = '../../_base_/tasks/cmu_walk2others.py'
+model = dict(estimator=_base_.gcn)
+stages = _base_.stages_of.poseaug

@@ -1,0 +1,2 @@
+_base_ = '../../_base_/tasks/h36m2cross_lifting.py'
+model = dict(estimator=_base_.mlp)
