@@ -248,7 +248,7 @@ class TestPipeline:
     def test_infos_have_the_keys_of_mmposes_own(self, shared_data, tmp_path, monkeypatch):
         from mmpose.datasets.datasets import Human36mDataset
 
-        monkeypatch.chdir(tmp_path)  # it takes its joints from configs/_base_/datasets/h36m.py, if there is one here
+        monkeypatch.chdir(tmp_path)  # it would take its joints from a configs/_base_/datasets/h36m.py found here
         theirs = Human36mDataset(
             ann_file='test_h36m_body3d.npz',
             camera_param_file='cameras.pkl',

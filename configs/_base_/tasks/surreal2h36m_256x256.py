@@ -1,5 +1,5 @@
 # SURREAL to Human3.6M as published (RegDA, UDAPE).
-_base_ = ['paper_256x256.py', '../datasets/surreal.py', '../datasets/h36m.py']
+_base_ = ['paper_256x256.py', '../datasets/surreal.py', '../datasets/h36m_2d.py']
 
 train_dataloader = dict(
     dataset=dict(
