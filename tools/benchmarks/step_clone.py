@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 
@@ -82,6 +83,19 @@ def old_numpy() -> Iterator[None]:
     finally:
         for name in missing:
             del vars(np)[name]
+
+
+@contextmanager
+def old_stack(device: str) -> Iterator[None]:
+    """What a script needs of an older stack, and ``.cuda()`` where there is no such device."""
+    saved = torch.Tensor.cuda
+    if device == 'cpu':
+        torch.Tensor.cuda = lambda self, *args, **kwargs: self
+    try:
+        with old_numpy():
+            yield
+    finally:
+        torch.Tensor.cuda = saved
 
 
 def load_script(root: str, script: str, repository: str, *finders: MetaPathFinder, forget: tuple[str, ...] = ()):

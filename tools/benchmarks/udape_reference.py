@@ -6,14 +6,13 @@ import itertools
 import math
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from io import StringIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from step_clone import StandIns, load_script, old_numpy
+from step_clone import StandIns, load_script, old_stack
 from torch import nn
 
 REPOSITORY = 'VisionLearningGroup/UDA_PoseEstimation'
@@ -49,19 +48,6 @@ TORCHVISION = StandIns(
 UNUSED = StandIns('lib.datasets', 'lib.transforms', 'lib.models.resnet', 'tqdm', 'webcolors')
 
 
-@contextmanager
-def _patched(device: str) -> Iterator[None]:
-    """What the reference needs of an older stack, and ``.cuda()`` where there is no such device."""
-    saved = torch.Tensor.cuda
-    if device == 'cpu':
-        torch.Tensor.cuda = lambda self, *args, **kwargs: self
-    try:
-        with old_numpy():
-            yield
-    finally:
-        torch.Tensor.cuda = saved
-
-
 class _Heatmaps(nn.Module):
     """An estimator as a plain network from pictures to heatmaps."""
 
@@ -93,7 +79,7 @@ class ReferenceStep:
         self.device = device
         self.note = self._import_torchvision()
         finders = [UNUSED] if 'torchvision' in sys.modules else [TORCHVISION, UNUSED]
-        with _patched(device):
+        with old_stack(device):
             self.module = load_script(
                 path, 'train_human.py', REPOSITORY, *finders,
                 forget=('torchvision', 'lib', 'utils', 'tqdm', 'webcolors'),
@@ -128,7 +114,7 @@ class ReferenceStep:
 
     def __call__(self) -> None:
         """Run one iteration."""
-        with _patched(self.device), redirect_stdout(StringIO()):
+        with old_stack(self.device), redirect_stdout(StringIO()):
             self.module.train(
                 self.source, self.target, self.student, self.teacher, self.style, self.module.JointsMSELoss(),
                 self.module.ConsLoss(), self.optimizer, self.ema, 0, None, self.args,
