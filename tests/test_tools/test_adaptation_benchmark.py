@@ -181,3 +181,20 @@ def test_table_matches_closed_forms(bench):
     partial = bench.render(results[:3], list(values), 'source_only', 'oracle')
     assert 'closed' not in partial and '| udape' in partial
     assert '| 55.0' in partial and '55.0 ±' not in partial, 'one seed has no spread'
+
+
+def test_errors_of_lifters_are_laid_out_by_test_set_and_compared_with_the_same_lifter(bench):
+    def entry(method, seed, value):
+        metrics = {'lifting/MPJPE/run': value, 'lifting/MPJPE/frames': value / 2, 'lifting/PA-MPJPE/run': 40.0}
+        machine = dict(cores=2, threads=1, jobs=2, torch='2.0', device='cpu')
+        return dict(method=method, seed=seed, metrics=metrics, minutes=dict(adapt=1.0), iterations=9, machine=machine)
+
+    values = dict(gcn_supervised=(100.0, 110.0), gcn_poseaug=(90.0, 94.0), mlp_poseaug=(1.0, 2.0))
+    results = [entry(m, s, v) for m, pair in values.items() for s, v in enumerate(pair)]
+    text = bench.render(results, list(values), 'source_only', 'oracle')
+    cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
+    assert ['', 'run', 'frames'] in cells and ['', 'run'] in cells
+    assert ['gcn_poseaug', '92.0 ± 2.8', '46.0 ± 1.4'] in cells
+    assert ['gcn_poseaug', '13.0 ± 4.2', '6.5 ± 2.1'] in cells, 'gains of 10 and 16, not of the means alone'
+    assert sum(row[0] == 'mlp_poseaug' for row in cells) == 3, 'without its baseline it has no gain: two tables, times'
+    assert 'Other metrics' not in text

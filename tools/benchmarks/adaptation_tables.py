@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable
 
 BINNED = re.compile(r'(?P<key>.+)_(?P<what>bin_\d+|head|tail|slope)')
+LIFTED = re.compile(r'(?:.+/)?(?P<metric>(?:PA-|N-)?MPJPE)/(?P<set>[^/]+)')
 GROUPED = re.compile(r'(?:(?P<metric>.+)/)?(?P<group>[^/@]+)@(?P<thr>[\d.]+)')
 
 
@@ -39,7 +40,8 @@ def render(results: list[dict], methods: list[str], source: str, oracle: str) ->
     Args:
         results: Contents of the result files: ``method``, ``seed``, ``metrics`` {key: value}, ``minutes`` {stage:
             value} and ``machine``. Keys of :class:`~mmposeda.evaluation.GroupedPCK`, ``PCK/group@thr``, are laid out
-            by group and threshold, others as they are.
+            by group and threshold, those of :class:`~mmposeda.evaluation.LiftingMetric` by test set, others as they
+            are.
         methods: Order of the rows.
         source: Method at the lower end of the gap.
         oracle: Method at its upper end.
@@ -60,7 +62,10 @@ def render(results: list[dict], methods: list[str], source: str, oracle: str) ->
 
     binned = {key: match for key in keys if (match := BINNED.fullmatch(key))}
     parts += _by_difficulty(of, methods, binned)
-    others = [key for key in keys if key not in grouped and key not in binned and not key.endswith('/unbinned')]
+    lifted = {key: match for key in keys if (match := LIFTED.fullmatch(key))}
+    parts += _lifted_tables(runs, of, seeds, lifted)
+    known = {*grouped, *binned, *lifted}
+    others = [key for key in keys if key not in known and not key.endswith('/unbinned')]
     if others:
         rows = [[m, *(_cell(of[m], key, 3) for key in others)] for m in methods]
         parts += ['Other metrics', markdown(['', *others], rows)]
@@ -84,6 +89,28 @@ def _by_difficulty(of: dict[str, list[dict]], methods: list[str], binned: dict) 
             for m in methods
         ]
         parts += [f'{key} by difficulty', markdown(['', 'easiest bins', 'hardest bins', 'slope a bin'], rows)]
+    return parts
+
+
+def _lifted_tables(runs, of: dict[str, list[dict]], seeds: list[int], lifted: dict) -> list[str]:
+    """Errors by test set, and the gain of LIFTER_X over LIFTER_supervised."""
+    parts = []
+    for metric in dict.fromkeys(match['metric'] for match in lifted.values()):
+        keys = [key for key, match in lifted.items() if match['metric'] == metric]
+        header = ['', *(lifted[key]['set'] for key in keys)]
+        rows = [[m, *(_cell(of[m], key) for key in keys)] for m in of]
+        parts += [f'{metric} (mm)', markdown(header, rows)]
+        rows = []
+        for method in of:
+            base = f'{method.partition("_")[0]}_supervised'
+            shared = [s for s in seeds if (method, s) in runs and (base, s) in runs]
+            if method == base or not shared:
+                continue
+            pairs = [(runs[base, s]['metrics'], runs[method, s]['metrics']) for s in shared]
+            rows.append([method, *(spread(before[key] - after[key] for before, after in pairs) for key in keys)])
+        if rows:
+            parts += [f'{metric}: gain over the same lifter without augmentation, seed by seed (mm)']
+            parts += [markdown(header, rows)]
     return parts
 
 
