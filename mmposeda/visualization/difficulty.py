@@ -13,7 +13,6 @@ import cv2
 import mmcv
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -25,9 +24,9 @@ from mmposeda.evaluation.binned_metric import bin_summary
 from mmposeda.structures.skeleton import Skeleton
 
 from .predictions import draw_pose
+from .style import COLORS, new_figure, tidy
 
 _LEFT, _RIGHT, _MIDDLE = '#0072B2', '#D55E00', '#666666'
-_METHODS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#000000', '#999999')
 _XLABEL = 'difficulty bin (0 = easiest)'
 
 
@@ -62,7 +61,7 @@ def bin_examples(
     _check_poses(keypoints, visible, skeleton)
     if not (np.asarray(bins) >= 0).any():
         raise ValueError(f'none of the {len(bins)} poses is in a bin')
-    figure = _figure(0.56 * k + 1.1, 0.8 * examples + 1.9)
+    figure = new_figure(0.56 * k + 1.1, 0.8 * examples + 1.9)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[0.8 * examples, 1.0])
     where, centres, medians = [], [], np.full(k, np.nan)
     for j in range(k):
@@ -96,7 +95,7 @@ def bin_examples(
         lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
         lower.yaxis.set_minor_locator(NullLocator())
     lower.set(xlim=(-0.5, k - 0.5), xticks=np.arange(k), xlabel=_XLABEL, ylabel='median\nscore')
-    _tidy(lower)
+    tidy(lower)
     return figure
 
 
@@ -118,13 +117,13 @@ def accuracy_bars(
         ValueError: No method, more than 8, or methods with different numbers of bins.
     """
     seeds = {name: np.atleast_2d(np.asarray(v, float)) for name, v in values.items()}
-    if not 0 < len(seeds) <= len(_METHODS) or len({v.shape[1] for v in seeds.values()}) != 1:
+    if not 0 < len(seeds) <= len(COLORS) or len({v.shape[1] for v in seeds.values()}) != 1:
         raise ValueError(
-            f'expected 1 to {len(_METHODS)} methods with the same number of bins, got '
+            f'expected 1 to {len(COLORS)} methods with the same number of bins, got '
             f'{ {name: v.shape[1] for name, v in seeds.items()} }'
         )
     k = next(iter(seeds.values())).shape[1]
-    figure = _figure(max(7.0, 0.5 * k + 1.0), 3.8 + 0.2 * (len(seeds) > 3))
+    figure = new_figure(max(7.0, 0.5 * k + 1.0), 3.8 + 0.2 * (len(seeds) > 3))
     axes = figure.subplots()
     width = 0.84 / len(seeds)
     for i, (name, rows) in enumerate(seeds.items()):
@@ -136,14 +135,14 @@ def accuracy_bars(
             mean,
             width,
             yerr=spread,
-            color=_METHODS[i],
+            color=COLORS[i],
             error_kw=dict(elinewidth=0.7, ecolor='#333333'),
             label=f'{name}: {numbers["slope"]:+.2f} a bin, hardest {tail}: {numbers["tail"]:.1f}',
         )
     axes.set(xlim=(-0.6, k - 0.4), xticks=np.arange(k), xlabel=_XLABEL, ylabel=ylabel)
     axes.yaxis.grid(True, color='#DDDDDD', linewidth=0.6)
     axes.set_axisbelow(True)
-    _tidy(axes)
+    tidy(axes)
     figure.legend(loc='outside upper center', ncols=min(3, len(seeds)), frameon=False, fontsize=9, title=title)
     return figure
 
@@ -162,7 +161,7 @@ def similarity_map(similarity: np.ndarray, label: str = 'mean cosine of joint an
     similarity = np.asarray(similarity, float)
     if similarity.ndim != 2 or len(set(similarity.shape)) != 1 or not np.isfinite(similarity).any():
         raise ValueError(f'expected a (k, k) matrix with numbers in it, got shape {similarity.shape}')
-    figure = _figure(6.2, 5.2)
+    figure = new_figure(6.2, 5.2)
     axes = figure.subplots()
     axes.set_facecolor('#BBBBBB')
     shown = axes.imshow(np.ma.masked_invalid(similarity), cmap='viridis', interpolation='nearest')
@@ -215,7 +214,7 @@ def hardest_sheet(
     gap, text, head = 8, 22, 36 if title else 4  # pixels
     step = np.array([cell + gap, cell + text])
     size = columns * step[0] + gap, rows * step[1] + head + gap
-    figure = _figure(size[0] / 100, size[1] / 100, layout=None)
+    figure = new_figure(size[0] / 100, size[1] / 100, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     axes.axis('off')
@@ -237,17 +236,6 @@ def hardest_sheet(
     if title:
         axes.text(size[0] / 2, head / 2, title, fontsize=12, ha='center', va='center')
     return figure
-
-
-def _figure(width: float, height: float, layout: str | None = 'constrained') -> Figure:
-    figure = Figure(figsize=(width, height), dpi=100, layout=layout, facecolor='white')
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[['top', 'right']].set_visible(False)
-    axes.tick_params(labelsize=8)
 
 
 def _check_poses(keypoints: np.ndarray, visible: np.ndarray, skeleton: Skeleton) -> None:

@@ -18,8 +18,8 @@ from matplotlib.ticker import FuncFormatter
 from mmposeda.structures.body_angles import bone_angles, bone_triplets, view_angles
 from mmposeda.structures.skeleton import Skeleton
 
-from .difficulty import _METHODS, _figure, _tidy
 from .sticks3d import colored_links, draw_2d, draw_3d, note, parsed_metainfo, reach_of
+from .style import COLORS, new_figure, tidy
 
 #: What :func:`augmentation_sheet` shows, in order, and how its columns are headed.
 STEPS = dict(source='source', ba='bone angles', bl='bone lengths', rt='rotation, translation', projected='projection')
@@ -51,7 +51,7 @@ def augmentation_sheet(
     links, colors = colored_links(info)
     rows, head = len(shown['source']), 0.66 if title else 0.34  # inches
     height = 2.1 * rows + head
-    figure = _figure(2.0 * len(STEPS), height, layout=None)
+    figure = new_figure(2.0 * len(STEPS), height, layout=None)
     grid = figure.subplots(rows, len(STEPS), squeeze=False)
     figure.subplots_adjust(0.004, 0.004, 0.996, 1 - head / height, 0.02, 0.02)
     for axes, name in zip(grid[0], STEPS.values()):
@@ -96,12 +96,12 @@ def distribution_figure(
     Raises:
         ValueError: No set, more than 8, poses of another joint set, or none with a view.
     """
-    if not 0 < len(sets) <= len(_METHODS):
-        raise ValueError(f'expected 1 to {len(_METHODS)} sets of poses, got {len(sets)}')
+    if not 0 < len(sets) <= len(COLORS):
+        raise ValueError(f'expected 1 to {len(COLORS)} sets of poses, got {len(sets)}')
     groups = _angle_groups(skeleton)
     columns = 2 if len(groups) <= 4 else 3
     rows = -(-len(groups) // columns)
-    figure = _figure(5.0 + 2.6 * columns, max(2.35 * len(sets) + 0.5, 1.5 * rows + 0.6))
+    figure = new_figure(5.0 + 2.6 * columns, max(2.35 * len(sets) + 0.5, 1.5 * rows + 0.6))
     left, right = figure.subfigures(1, 2, width_ratios=[5.0, 2.6 * columns])
     maps = left.subplots(len(sets), 1, squeeze=False, subplot_kw=dict(projection='mollweide'))[:, 0]
     densities = {name: _view_density(poses, skeleton, cells, name) for name, poses in sets.items()}
@@ -120,11 +120,11 @@ def distribution_figure(
         for axes, members in zip(panels, groups.values()):
             values = angles[:, members]
             heights = np.histogram(values[np.isfinite(values)], edges, density=True)[0]
-            axes.stairs(heights, edges, color=_METHODS[i], fill=i == 0, alpha=0.35 if i == 0 else 1, label=name)
+            axes.stairs(heights, edges, color=COLORS[i], fill=i == 0, alpha=0.35 if i == 0 else 1, label=name)
     for axes, name in zip(panels, groups):
         axes.set(yticks=[], xlim=(0, 180), xticks=[0, 45, 90, 135, 180])
         axes.set_title(name, fontsize=9, pad=3)
-        _tidy(axes)
+        tidy(axes)
         axes.spines['left'].set_visible(False)
     for axes in panels[len(groups) :]:
         axes.axis('off')
@@ -155,12 +155,12 @@ def error_by_action(
         ValueError: No method, more than 8, or another number of values than of actions.
     """
     seeds = {name: np.atleast_2d(np.asarray(v, float)) for name, v in values.items()}
-    if not 0 < len(seeds) <= len(_METHODS) or any(v.shape[1:] != (len(actions),) for v in seeds.values()):
+    if not 0 < len(seeds) <= len(COLORS) or any(v.shape[1:] != (len(actions),) for v in seeds.values()):
         raise ValueError(
-            f'expected 1 to {len(_METHODS)} methods with a value for each of {len(actions)} actions, got '
+            f'expected 1 to {len(COLORS)} methods with a value for each of {len(actions)} actions, got '
             f'{ {name: v.shape for name, v in seeds.items()} }'
         )
-    figure = _figure(max(6.0, (0.3 + 0.19 * len(seeds)) * (len(actions) + 1) + 1.0), 3.9)
+    figure = new_figure(max(6.0, (0.3 + 0.19 * len(seeds)) * (len(actions) + 1) + 1.0), 3.9)
     axes = figure.subplots()
     places = np.r_[np.arange(len(actions)), len(actions) + 0.4]
     width = 0.84 / len(seeds)
@@ -173,7 +173,7 @@ def error_by_action(
             mean,
             width,
             yerr=spread,
-            color=_METHODS[i],
+            color=COLORS[i],
             error_kw=dict(elinewidth=0.7, ecolor='#333333'),
             label=f'{name}: {told}',
         )
@@ -183,7 +183,7 @@ def error_by_action(
     axes.set(xlim=(-0.6, places[-1] + 0.6), ylabel=ylabel)
     axes.yaxis.grid(True, color='#DDDDDD', linewidth=0.6)
     axes.set_axisbelow(True)
-    _tidy(axes)
+    tidy(axes)
     figure.legend(loc='outside upper center', ncols=min(3, len(seeds)), frameon=False, fontsize=9, title=title)
     return figure
 
