@@ -64,8 +64,11 @@ class CheckpointHook(_CheckpointHook):
         self._saved_at = -1
 
     def before_train(self, runner) -> None:
-        """Prepare the folder, listen to SIGTERM and say by what checkpoints are chosen."""
+        """Prepare the folder, give the processes their own, listen to SIGTERM and say by what checkpoints are chosen."""
         super().before_train(runner)
+        states = self._resumed.get('rank_state')
+        if states is not None and len(states) == get_world_size():
+            unwrapped(runner).load_rank_state(states[get_rank()])
         if is_main_process():
             clear_aside(self.out_dir)
         if runner._resume and self.max_keep_ckpts > 0:
@@ -96,17 +99,18 @@ class CheckpointHook(_CheckpointHook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Put a resumed state back; the hook comes last, so nothing draws random numbers in between."""
+        self._go_on(runner)
+
+    def _go_on(self, runner) -> None:
         if not self._resumed:
             return
         states, gradients = self._resumed['random_state'], self._resumed['gradients'] or {}
-        kept, self._resumed = self._resumed['rank_state'], {}
+        self._resumed = {}
         for name, parameter in unwrapped(runner).named_parameters():
             if name in gradients:
                 parameter.grad = gradients[name].to(parameter)
         if states is not None and len(states) == get_world_size():
             random_state.put_back(states[get_rank()])
-            if kept is not None:
-                unwrapped(runner).load_rank_state(kept[get_rank()])
         else:
             runner.logger.warning(
                 f'The checkpoint holds the random state of {len(states or ())} processes, this run has '
@@ -115,6 +119,7 @@ class CheckpointHook(_CheckpointHook):
 
     def before_val(self, runner) -> None:
         """Take the random state: a resumed run does not repeat this validation."""
+        self._go_on(runner)
         self._before_val = random_state.take()
 
     def after_val(self, runner) -> None:
@@ -224,6 +229,7 @@ class CheckpointHook(_CheckpointHook):
 
     def _take_state(self, runner) -> dict:
         """Collective: what the checkpoint must hold of every process."""
+        self._go_on(runner)  # where nothing was left of an epoch but its end
         state = dict(random_state=all_gather_object(self._before_val or random_state.take()))
         model, gradients = unwrapped(runner), {}
         if hasattr(model, 'rank_state'):
