@@ -22,6 +22,7 @@ from .resumable_loader import ResumableLoader
 
 #: what an epoch does in turn, and that it is over
 AUGMENT, FAKE, REAL, OVER = 'augment', 'fake', 'real', 'over'
+_TEXTS = {AUGMENT: 'augmentor and discriminators', FAKE: 'the lifter on {fakes} fakes', REAL: 'the lifter on pairs'}
 _INFO = 'pose_aug_position'
 
 
@@ -88,8 +89,10 @@ class PoseAugEpochLoop(EpochBasedTrainLoop):
         runner.model.train()
         position = self._resumed_position()
         while position['phase'] != OVER:
+            phase = position['phase']
+            runner.logger.info(f'Epoch {self._epoch + 1}: {_TEXTS[phase].format(**position)}')
             # closed here, as an error would keep it alive with its traceback, and with it the loader's workers
-            with closing(getattr(self, f'_{position["phase"]}')(position)) as iterations:
+            with closing(getattr(self, f'_{phase}')(position)) as iterations:
                 for batch, step in iterations:
                     self._iterate(position, batch, step)
         self._clear_fakes()
