@@ -106,13 +106,14 @@ class PoseAugEpochLoop(EpochBasedTrainLoop):
         position = self.runner.message_hub.runtime_info.get(_INFO)
         if not position or position['epoch'] != self._epoch:
             return anew
-        if position['world'] != get_world_size() and position['phase'] != OVER:
-            self.runner.logger.warning(
-                f'Epoch {self._epoch + 1} was interrupted with {position["world"]} processes, this run has '
-                f'{get_world_size()}: it begins anew'
-            )
-            return anew
-        return dict(position)
+        kept = len(unwrapped(self.runner).fakes)
+        if position['phase'] == OVER or (position['world'] == get_world_size() and kept >= position['fakes']):
+            return dict(position)
+        self.runner.logger.warning(
+            f'Epoch {self._epoch + 1} was interrupted with {position["world"]} processes and {position["fakes"]} fakes, '
+            f'this run has {get_world_size()} and {kept}: the epoch begins anew'
+        )
+        return anew
 
     def _augment(self, position: dict) -> Iterator[tuple[dict, Callable]]:
         done, length = position['done'], self.steps[AUGMENT]

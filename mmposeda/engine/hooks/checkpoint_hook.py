@@ -64,7 +64,7 @@ class CheckpointHook(_CheckpointHook):
         self._saved_at = -1
 
     def before_train(self, runner) -> None:
-        """Prepare the folder, hand out the processes' states, listen to SIGTERM and say what checkpoints are chosen by."""
+        """Prepare the folder, load what each process keeps, listen to SIGTERM and warn of a selection by labels."""
         super().before_train(runner)
         states = self._resumed.get('rank_state')
         if states is not None and len(states) == get_world_size():
