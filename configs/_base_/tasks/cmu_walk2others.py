@@ -12,7 +12,8 @@ default_hooks = dict(checkpoint=dict(interval=300))
 # narrower networks
 vpose = dict(backbone=dict(num_blocks=2, channels=512))
 mlp = dict(backbone=dict(channels=512))
-stgcn = dict(backbone=dict(channels=(64, 64, 128), part_channels=256, dropout=0.0))
+gcn = dict(backbone=dict(channels=64))
+stgcn = dict(backbone=dict(channels=(32, 32, 64), part_channels=128, dropout=0.0))
 
 # loaders
 train_dataloader = dict(
