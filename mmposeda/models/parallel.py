@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import torch
 from mmengine.dist import all_reduce, broadcast, get_world_size
 from mmengine.optim import OptimWrapper
+from mmengine.registry import MODEL_WRAPPERS  # not ours: Runner.wrap_model looks a name up in MMEngine's own alone
 from torch import Tensor, nn
-
-from mmposeda.registry import MODEL_WRAPPERS
 
 
 @torch.no_grad()
