@@ -8,6 +8,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWr
 from mmengine.utils import digit_version
 from torch import nn
 
+from mmposeda.models.parallel import PartParallel
 from mmposeda.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 #: Those that torch has in one fused kernel on the CPU too (a third of the time there), and since when.
@@ -45,7 +46,8 @@ class PartOptimWrapperConstructor:
         paramwise_cfg (dict, optional): For all parts that have none of their own.
 
     Raises:
-        ValueError: A name that the model lacks, accumulated gradients, or weights that no part or several have.
+        ValueError: A name that the model lacks, accumulated gradients, weights that no part or several have, or a
+            wrapper of several processes other than :class:`~mmposeda.models.parallel.PartParallel`.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -59,7 +61,13 @@ class PartOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         """Build the wrappers of a model."""
-        model = model.module if is_model_wrapper(model) else model
+        if is_model_wrapper(model):
+            if not isinstance(model, PartParallel):
+                raise ValueError(
+                    f'{type(model).__name__} makes one update an iteration, not one a part of the model: for several '
+                    "processes set model_wrapper_cfg=dict(type='PartParallel')"
+                )
+            model = model.module
         wrappers, owner = {}, {}
         for name, cfg in self.parts.items():
             if not hasattr(model, name):

@@ -110,8 +110,8 @@ class PoseAugEpochLoop(EpochBasedTrainLoop):
         if position['phase'] == OVER or (position['world'] == get_world_size() and kept >= position['fakes']):
             return dict(position)
         self.runner.logger.warning(
-            f'Epoch {self._epoch + 1} was interrupted with {position["world"]} processes and {position["fakes"]} fakes, '
-            f'this run has {get_world_size()} and {kept}: the epoch begins anew'
+            f'Epoch {self._epoch + 1} was interrupted in {position["world"]} processes with {position["fakes"]} fakes, '
+            f'this run has {get_world_size()} with {kept}: the epoch begins anew'
         )
         return anew
 
