@@ -22,6 +22,9 @@ class Contest(NamedTuple):
         reference: The authors' step on networks of the same shape, None without a clone.
         note: Said beside the times.
         compare: Says how alike ours and the reference come out, after one step of each; None where it cannot be told.
+        title: What was measured, instead of the network and the pictures.
+        poses: Poses that one call goes through; with it, poses a second are printed.
+        details: Said below the ratios, after all calls.
     """
 
     step: Callable[[], None]
@@ -29,6 +32,9 @@ class Contest(NamedTuple):
     reference: Callable[[], None] | None = None
     note: str = ''
     compare: Callable[[], str] | None = None
+    title: str = ''
+    poses: int = 0
+    details: Callable[[], str] | None = None
 
 
 def estimator(args: Namespace, **head) -> dict:

@@ -1,7 +1,7 @@
 """Time of an adaptation step against the bare networks, and against the authors' own step.
 
 Prints medians and their ratios, all measured in one process, in turn. The step is everything between two batches; what
-the bare time holds is said in step_udape.py and step_regda.py.
+the bare time holds is said in step_udape.py, step_regda.py and step_poseaug.py, where a step is an epoch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from mmengine.registry import init_default_scope
 
 import mmposeda  # noqa: F401  (makes MMPose importable)
 
+LIFTERS, ORDERS = ('vpose', 'mlp', 'gcn', 'stgcn'), ('epoch', 'joint')
 CLOCKS = dict(wall=time.perf_counter, processor=time.process_time)
-METHODS = dict(udape='VisionLearningGroup/UDA_PoseEstimation', regda='thuml/Transfer-Learning-Library')
+METHODS = dict(
+    udape='VisionLearningGroup/UDA_PoseEstimation',
+    regda='thuml/Transfer-Learning-Library',
+    poseaug='jfzhang95/PoseAug',
+)
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -28,18 +33,35 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--reference', help=f'clone to run beside ours: {clones}')
     parser.add_argument('--depth', type=int, default=18, help='of the ResNet; the papers use 101')
     parser.add_argument('--size', type=int, default=128, help='input side, pixels; the papers use 256')
-    parser.add_argument('--batch', type=int, default=16, help='samples per domain; the papers use 32')
-    parser.add_argument('--repeats', type=int, default=7)
+    parser.add_argument('--batch', type=int, help='samples per domain, 16; the papers use 32. poseaug: poses, 1024')
+    parser.add_argument('--repeats', type=int, help='7, or 3 epochs of poseaug')
     parser.add_argument('--style', choices=('none', 'statistics', 'adain'), default='none', help='transfer of UDAPE')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument(
         '--clock', choices=CLOCKS, default='wall', help='processor: of this process alone, where others run beside it'
     )
+    lifting = parser.add_argument_group('--method poseaug')
+    lifting.add_argument('--poses', type=int, default=16384, help='in an epoch')
+    lifting.add_argument('--lifter', choices=LIFTERS, default='vpose')
+    lifting.add_argument('--order', choices=ORDERS, default='epoch', help='phases of an epoch, or all in each step')
+    lifting.add_argument('--workers', type=int, help="of the authors' loaders: 2, but 0 where processor time counts")
+    lifting.add_argument('--profile', action='store_true', help='count where our host waits for the device, too')
+    lifting.add_argument('--memory', action='store_true', help='measure what an epoch holds of each pose, too')
     args = parser.parse_args(arguments)
     if args.clock == 'processor' and args.device != 'cpu':
         parser.error('--clock processor does not see what a GPU does: leave it out, or add --device cpu')
     if args.method != 'udape' and args.style != 'none':
         parser.error(f'--style is for --method udape; {args.method} has no style transfer')
+    args.now = CLOCKS[args.clock]
+    epochs = args.method == 'poseaug'
+    args.batch = args.batch or (1024 if epochs else 16)
+    args.repeats = args.repeats or (3 if epochs else 7)
+    if args.workers is None:  # what other processes do, this one's clock does not see
+        args.workers = 0 if args.clock == 'processor' else 2
+    if epochs and args.poses % args.batch:
+        parser.error(
+            f'--poses {args.poses} must be a multiple of --batch {args.batch}: we leave out a smaller last batch'
+        )
     return args
 
 
@@ -72,17 +94,20 @@ def main(arguments: list[str] | None = None) -> None:
     times = {name: [] for name in contestants}
     for _ in range(args.repeats):
         for name, function in contestants.items():
-            times[name].append(seconds(function, args.device, CLOCKS[args.clock]))
+            times[name].append(seconds(function, args.device, args.now))
     medians = {name: statistics.median(values) for name, values in times.items()}
     style = f', style {args.style}' if args.method == 'udape' else ''
-    where = f'{args.device}, {args.clock} time'
-    print(f'{args.method}, ResNet-{args.depth}, {args.size} px, {args.batch} + {args.batch}{style}, {where}')
+    title = contest.title or f'ResNet-{args.depth}, {args.size} px, {args.batch} + {args.batch}{style}'
+    print(f'{args.method}, {title}, {args.device}, {args.clock} time')
     for name, value in medians.items():
         low, high = min(times[name]), max(times[name])
-        print(f'{name:10s} {1000 * value:8.1f} ms (min {1000 * low:.1f}, max {1000 * high:.1f})')
+        rate = f', {contest.poses / value:.0f} poses/s' if contest.poses else ''
+        print(f'{name:10s} {1000 * value:8.1f} ms (min {1000 * low:.1f}, max {1000 * high:.1f}){rate}')
     print(f'step / bare      {medians["step"] / medians["bare"]:.2f}')
     if contest.reference:
         print(f'reference / step {medians["reference"] / medians["step"]:.2f}')
+    if contest.details:
+        print(contest.details())
 
 
 if __name__ == '__main__':
