@@ -2,6 +2,7 @@ from .color_jitter import ColorJitter
 from .gaussian_blur import GaussianBlur
 from .load_image import LoadImage
 from .mirror_hands import MirrorHands
+from .pose_augment import PoseAugment
 from .random_affine import TopdownRandomAffine
 
-__all__ = ['ColorJitter', 'GaussianBlur', 'LoadImage', 'MirrorHands', 'TopdownRandomAffine']
+__all__ = ['ColorJitter', 'GaussianBlur', 'LoadImage', 'MirrorHands', 'PoseAugment', 'TopdownRandomAffine']
