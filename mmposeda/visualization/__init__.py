@@ -1,6 +1,7 @@
 from .difficulty import accuracy_bars, bin_examples, hardest_sheet, similarity_map
+from .error_bars import error_by_action
 from .panels import adaptation_panel, draw_skeleton, grid, to_uint8
-from .poses3d import augmentation_sheet, distribution_figure, error_by_action
+from .poses3d import augmentation_sheet, distribution_figure
 from .predictions import draw_pose, prediction_panel
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Figures of 3D poses: what an augmentor does to them, how they are spread, and errors by action.
+"""Figures of 3D poses: what an augmentor does to them, and how they are spread.
 
 Each function gives a matplotlib figure that no window belongs to: ``figure.savefig(path)``. Poses are in metres in the
 camera's frame (x right, y down, z forward), screen coordinates ``2 u / W - (1, H / W)`` of pixels u.
@@ -6,7 +6,7 @@ camera's frame (x right, y down, z forward), screen coordinates ``2 u / W - (1, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -136,55 +136,6 @@ def distribution_figure(
     right.legend(handles, labels, loc='outside upper center', ncols=min(4, len(sets)), frameon=False, fontsize=9)
     if title:
         figure.suptitle(title, fontsize=12)
-    return figure
-
-
-def error_by_action(
-    values: Mapping[str, np.ndarray], actions: Sequence[str], ylabel: str = 'MPJPE (mm)', title: str = ''
-) -> Figure:
-    """Errors by action of several methods side by side, with their mean over the actions at the right.
-
-    Args:
-        values (Mapping): Method -> (A,), or (S, A) of S seeds: then the mean, with the standard deviation (of a sample)
-            as a whisker. NaN where a method has no value.
-        actions (Sequence[str]): A names.
-        ylabel (str): What the values are.
-        title (str): Above the figure.
-
-    Raises:
-        ValueError: No method, more than 8, or another number of values than of actions.
-    """
-    seeds = {name: np.atleast_2d(np.asarray(v, float)) for name, v in values.items()}
-    if not 0 < len(seeds) <= len(COLORS) or any(v.shape[1:] != (len(actions),) for v in seeds.values()):
-        raise ValueError(
-            f'expected 1 to {len(COLORS)} methods with a value for each of {len(actions)} actions, got '
-            f'{ {name: v.shape for name, v in seeds.items()} }'
-        )
-    figure = new_figure(max(6.0, (0.3 + 0.19 * len(seeds)) * (len(actions) + 1) + 1.0), 3.9)
-    axes = figure.subplots()
-    places = np.r_[np.arange(len(actions)), len(actions) + 0.4]
-    width = 0.84 / len(seeds)
-    for i, (name, rows) in enumerate(seeds.items()):
-        rows = np.column_stack([rows, rows.mean(1)])
-        mean, spread = rows.mean(0), rows.std(0, ddof=1) if len(rows) > 1 else None
-        told = f'{mean[-1]:.1f}' + ('' if spread is None else f' ± {spread[-1]:.1f}')
-        axes.bar(
-            places + (i - (len(seeds) - 1) / 2) * width,
-            mean,
-            width,
-            yerr=spread,
-            color=COLORS[i],
-            error_kw=dict(elinewidth=0.7, ecolor='#333333'),
-            label=f'{name}: {told}',
-        )
-    axes.axvline(len(actions) - 0.3, color='#999999', linewidth=0.7)
-    slanted = len(actions) * max(map(len, actions), default=0) > 12 * figure.get_figwidth()
-    axes.set_xticks(places, [*actions, 'mean'], rotation=35 if slanted else 0, ha='right' if slanted else 'center')
-    axes.set(xlim=(-0.6, places[-1] + 0.6), ylabel=ylabel)
-    axes.yaxis.grid(True, color='#DDDDDD', linewidth=0.6)
-    axes.set_axisbelow(True)
-    tidy(axes)
-    figure.legend(loc='outside upper center', ncols=min(3, len(seeds)), frameon=False, fontsize=9, title=title)
     return figure
 
 

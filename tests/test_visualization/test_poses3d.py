@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import LineCollection, QuadMesh
-from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.patches import Rectangle, StepPatch
 from scipy.spatial.transform import Rotation
 
 from mmposeda.structures.body_angles import bone_angles, bone_triplets, view_angles
 from mmposeda.structures.skeleton import Skeleton
-from mmposeda.visualization import augmentation_sheet, distribution_figure, error_by_action
+from mmposeda.visualization import augmentation_sheet, distribution_figure
 
 BODY = Skeleton.from_metainfo('body16_3d')
 ROOT = BODY.index('root')
@@ -190,45 +189,6 @@ def test_sets_without_a_view_or_of_another_skeleton_are_named():
         distribution_figure(dict(a=poses(joints=17)), BODY)
     with pytest.raises(ValueError, match='expected 1 to 8 sets of poses, got 0'):
         distribution_figure({}, BODY)
-
-
-def test_bars_stand_by_action_with_the_mean_at_the_end():
-    rng = np.random.default_rng(0)
-    values = dict(baseline=rng.uniform(40, 90, 4), augmented=rng.uniform(40, 90, (3, 4)))
-    figure = error_by_action(values, ['walk', 'run', 'sit', 'eat'], title='errors')
-    axes = figure.axes[0]
-    one, three = (c.patches for c in axes.containers if isinstance(c, BarContainer))
-    assert [bar.get_height() for bar in one] == pytest.approx([*values['baseline'], values['baseline'].mean()])
-    rows = values['augmented']
-    assert [bar.get_height() for bar in three] == pytest.approx([*rows.mean(0), rows.mean()])
-    assert all(a.get_x() + a.get_width() == pytest.approx(b.get_x()) for a, b in zip(one, three))
-    (whiskers,) = (c for c in axes.containers if isinstance(c, ErrorbarContainer))
-    lengths = [np.ptp(segment[:, 1]) for segment in whiskers.lines[2][0].get_segments()]
-    spread = [*rows.std(0, ddof=1), rows.mean(1).std(ddof=1)]
-    assert lengths == pytest.approx(2 * np.array(spread))
-    told = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert told == [
-        f'baseline: {values["baseline"].mean():.1f}', f'augmented: {rows.mean():.1f} ± {spread[-1]:.1f}'
-    ]  # fmt: skip
-    assert [label.get_text() for label in axes.get_xticklabels()] == ['walk', 'run', 'sit', 'eat', 'mean']
-    pixels(figure)
-
-
-def test_names_of_actions_do_not_run_into_each_other():
-    actions = ['Directions', 'Discussion', 'Greeting', 'SittingDown', 'WalkTogether', 'Purchases', 'Photo', 'Phoning']
-    figure = error_by_action(dict(a=np.arange(8.0), b=np.r_[np.nan, np.ones(7)]), actions)
-    pixels(figure)
-    labels = figure.axes[0].get_xticklabels()
-    if labels[0].get_rotation() == 0:
-        boxes = [label.get_window_extent() for label in labels]
-        assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:]))
-
-
-def test_bars_need_a_value_for_each_action():
-    with pytest.raises(ValueError, match=r"value for each of 2 actions, got \{'a': \(1, 3\)\}"):
-        error_by_action(dict(a=np.ones(3)), ['walk', 'run'])
-    with pytest.raises(ValueError, match='expected 1 to 8 methods'):
-        error_by_action({}, ['walk'])
 
 
 def test_figures_of_real_motion_are_drawn(shared_data):
