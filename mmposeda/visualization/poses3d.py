@@ -6,7 +6,7 @@ camera's frame (x right, y down, z forward), screen coordinates ``2 u / W - (1, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -66,77 +66,144 @@ def augmentation_sheet(
         draw_2d(line[-1], points, aspect, links, colors)
         outside = int((~(np.abs(points) <= [1, aspect])).any(1).sum())
         note(line[-1], f'{outside} of {len(points)} joints outside' if outside else 'in the frame')
+    where = dict(ha='left', va='top', fontsize=8)
     for i, side in enumerate(('right', 'left')):
         of_side = [all(side in skeleton.joint_names[joint] for joint in link) for link in links]
         if any(of_side):
-            where = dict(transform=grid[0, 0].transAxes, ha='left', va='top', fontsize=8)
-            grid[0, 0].text(0.03, 0.97 - 0.08 * i, side, color=colors[of_side.index(True)], **where)
+            color = colors[of_side.index(True)]
+            grid[0, 0].text(0.03, 0.97 - 0.08 * i, side, color=color, transform=grid[0, 0].transAxes, **where)
+    grid[0, 1].text(0.03, 0.97, 'grey: before', color='#8C8C8C', transform=grid[0, 1].transAxes, **where)
     if title:
         figure.suptitle(title, fontsize=12, y=1 - 0.1 / height, va='top')
     return figure
 
 
 def distribution_figure(
-    sets: Mapping[str, np.ndarray], skeleton: Skeleton, cells: int = 36, bins: int = 45, title: str = ''
+    sets: Mapping[str, np.ndarray],
+    skeleton: Skeleton,
+    reference: str | None = None,
+    cells: int = 36,
+    bins: int = 45,
+    title: str = '',
 ) -> Figure:
-    """Views and bone angles of sets of poses, such as before and after augmentation.
+    """Views and bone angles of sets of poses, such as before and after augmentation and of the tests, a row a set.
 
-    On the left a map of each set: where its cameras stand about the person (:func:`view_angles`), as a share of a
-    uniform spread, on an equal-area map of the sphere; white is where none stands. On the right the densities of the
-    angles between bones that meet, left and right together; 180 degrees is a straight limb.
+    On the left where a set's cameras stand about the person (:func:`view_angles`), as a share of a uniform spread, on
+    an equal-area map of the sphere; white is where none stands. Beside it the densities of the angles between bones
+    that meet, left and right together; 180 degrees is a straight limb. Each column has one scale.
 
     Args:
-        sets (Mapping): Name -> (N, J, 3), 1 to 8 sets in the order of drawing. Root-relative poses count as seen along
-            the optical axis.
+        sets (Mapping): Name -> (N, J, 3), 1 to 8 sets from top to bottom. Root-relative poses count as seen along the
+            optical axis.
         skeleton (Skeleton): The joint set.
+        reference (str, optional): Name of the set whose densities are also a line in the other rows, such as the
+            augmented poses: where a row is filled under no line, they do not cover it.
         cells (int): Of a map, along the equator; half as many from pole to pole, all of one area.
         bins (int): Of the angles, from 0 to 180 degrees.
         title (str): Above the figure.
 
     Raises:
-        ValueError: No set, more than 8, poses of another joint set, or none with a view.
+        ValueError: No set, more than 8, poses of another joint set, none with a view, or no set named ``reference``.
     """
     if not 0 < len(sets) <= len(COLORS):
         raise ValueError(f'expected 1 to {len(COLORS)} sets of poses, got {len(sets)}')
+    if reference is not None and reference not in sets:
+        raise ValueError(f'there is no set {reference!r} to refer to, but {", ".join(sets)}')
     groups = _angle_groups(skeleton)
-    columns = 2 if len(groups) <= 4 else 3
-    rows = -(-len(groups) // columns)
-    figure = new_figure(5.0 + 2.6 * columns, max(2.35 * len(sets) + 0.5, 1.5 * rows + 0.6))
-    left, right = figure.subfigures(1, 2, width_ratios=[5.0, 2.6 * columns])
-    maps = left.subplots(len(sets), 1, squeeze=False, subplot_kw=dict(projection='mollweide'))[:, 0]
-    densities = {name: _view_density(poses, skeleton, cells, name) for name, poses in sets.items()}
-    highest = max(10.0, max(density.max() for density in densities.values()))
-    for axes, (name, density) in zip(maps, densities.items()):
-        drawn = _draw_views(axes, density, highest)
-        axes.set_title(f'{name}: {len(sets[name]):,} poses', fontsize=9, pad=8)
-    bar = left.colorbar(drawn, ax=list(maps), shrink=0.6, pad=0.03, label='views (1 = evenly spread)')
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
-    panels = right.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    views = {name: _view_density(poses, skeleton, cells, name) for name, poses in sets.items()}
+    angles = {name: np.degrees(bone_angles(poses, skeleton)) for name, poses in sets.items()}
     edges = np.linspace(0, 180, bins + 1)
-    for i, (name, poses) in enumerate(sets.items()):
-        angles = np.degrees(bone_angles(poses, skeleton))
-        for axes, members in zip(panels, groups.values()):
-            values = angles[:, members]
-            heights = np.histogram(values[np.isfinite(values)], edges, density=True)[0]
-            axes.stairs(heights, edges, color=COLORS[i], fill=i == 0, alpha=0.35 if i == 0 else 1, label=name)
-    for axes, name in zip(panels, groups):
-        axes.set(yticks=[], xlim=(0, 180), xticks=[0, 45, 90, 135, 180])
-        axes.set_title(name, fontsize=9, pad=3)
-        tidy(axes)
-        axes.spines['left'].set_visible(False)
-    for axes in panels[len(groups) :]:
-        axes.axis('off')
-    for axes in panels[max(0, len(groups) - columns) : len(groups)]:
-        axes.tick_params(labelbottom=True)
-    right.supxlabel('angle between bones (degrees)', fontsize=8)
-    left.suptitle('where cameras stand about the person', fontsize=9)
-    handles, labels = panels[0].get_legend_handles_labels()
-    right.legend(handles, labels, loc='outside upper center', ncols=min(4, len(sets)), frameon=False, fontsize=9)
+    heights = {name: [_density(values[:, m], edges) for m in groups.values()] for name, values in angles.items()}
+    tallest = np.max(list(heights.values()), axis=(0, 2))
+    highest = max(10.0, max(density.max() for density in views.values()))
+
+    table = _Table(len(sets), len(groups), bool(title))
+    for row, (name, color) in enumerate(zip(sets, COLORS)):
+        drawn = _draw_views(table.map(row), views[name], highest)
+        table.name(row, name, f'{len(sets[name]):,} poses', color)
+        for column in range(len(groups)):
+            axes = table.panel(row, column)
+            axes.stairs(heights[name][column], edges, color=color, fill=True, alpha=0.6)
+            if reference not in (None, name):
+                axes.stairs(heights[reference][column], edges, color='#222222', linewidth=0.9)
+            axes.set(yticks=[], xlim=(0, 180), xticks=[0, 90, 180], ylim=(0, 1.05 * tallest[column]))
+            tidy(axes)
+            axes.spines['left'].set_visible(False)
+            axes.tick_params(labelbottom=row == len(sets) - 1)
+            for label, side in zip(axes.get_xticklabels(), ('left', 'center', 'right')):
+                label.set_ha(side)
+    table.head(['cameras about the person', *groups])
+    table.foot(drawn, reference)
     if title:
-        figure.suptitle(title, fontsize=12)
-    return figure
+        table.figure.suptitle(title, fontsize=12, y=1 - 0.08 / table.height, va='top')
+    return table.figure
+
+
+class _Table:
+    """A figure with a row a set: a map, then a panel an angle. Sizes are inches."""
+
+    side, gap, top, bottom = 0.72, 0.12, 0.36, 0.62
+    map_size, panel_size, name_height = (2.3, 1.15), (1.16, 0.95), 0.26
+
+    def __init__(self, rows: int, columns: int, titled: bool) -> None:
+        self.row = self.map_size[1] + self.name_height + 0.08
+        self.head_room = self.top + (0.3 if titled else 0)
+        self.start = self.side + self.map_size[0] + 0.3
+        self.width = self.start + columns * (self.panel_size[0] + self.gap) + 0.1
+        self.height = self.head_room + rows * self.row + self.bottom
+        self.figure = new_figure(self.width, self.height, layout=None)
+
+    def map(self, row: int) -> Axes:
+        """Where the views of a row go."""
+        return self._add(self.side, row, self.name_height, self.map_size, projection='mollweide')
+
+    def panel(self, row: int, column: int) -> Axes:
+        """Where the densities of an angle go."""
+        down = self.name_height + self.map_size[1] - self.panel_size[1]
+        return self._add(self._left(column), row, down, self.panel_size)
+
+    def head(self, titles: Sequence[str]) -> None:
+        """Write over the columns what they are."""
+        middles = [self.side + self.map_size[0] / 2]
+        middles += [self._left(column) + self.panel_size[0] / 2 for column in range(len(titles) - 1)]
+        for middle, title in zip(middles, titles):
+            self._write(middle, self.height - self.head_room + 0.16, title, ha='center')
+
+    def name(self, row: int, name: str, count: str, color: str) -> None:
+        """Write over a row's map which set it is."""
+        y = self.height - self.head_room - row * self.row - 0.1
+        self._write(0.1, y, name, color=color, weight='bold', fontsize=10)
+        self._write(self.side + self.map_size[0], y, count, ha='right', fontsize=8)
+
+    def foot(self, drawn, reference: str | None) -> None:
+        """Say what colours, axes and the line are."""
+        size = (self.map_size[0] - 0.4) / self.width, 0.1 / self.height
+        bar_axes = self.figure.add_axes(((self.side + 0.2) / self.width, 0.4 / self.height, *size))
+        bar = self.figure.colorbar(drawn, cax=bar_axes, orientation='horizontal')
+        bar.set_label('views (1 = evenly spread)', fontsize=8, labelpad=1)
+        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
+        bar.ax.tick_params(labelsize=8)
+        bar.outline.set_visible(False)
+        line = '' if reference is None else f'; black line: {reference}'
+        middle = (self.start + self.width - 0.1) / 2
+        self._write(middle, 0.25, f'angle between bones (degrees), 180 is straight{line}', ha='center')
+
+    def _left(self, column: int) -> float:
+        return self.start + column * (self.panel_size[0] + self.gap)
+
+    def _write(self, x: float, y: float, text: str, **kwargs) -> None:
+        self.figure.text(x / self.width, y / self.height, text, **{'fontsize': 9, 'va': 'center', **kwargs})
+
+    def _add(self, left: float, row: int, down: float, size: tuple[float, float], **kwargs) -> Axes:
+        low = self.height - self.head_room - row * self.row - down - size[1]
+        box = left / self.width, low / self.height, size[0] / self.width, size[1] / self.height
+        return self.figure.add_axes(box, **kwargs)
+
+
+def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Densities of the finite values; zeros where there is none."""
+    values = values[np.isfinite(values)]
+    return np.histogram(values, edges, density=True)[0] if len(values) else np.zeros(len(edges) - 1)
 
 
 def _checked_examples(examples: Mapping, skeleton: Skeleton, count: int | None) -> dict[str, np.ndarray]:

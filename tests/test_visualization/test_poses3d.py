@@ -90,7 +90,7 @@ def test_steps_are_told_in_numbers():
     given['projected'][0, 3] = 0, -0.76
     axes = augmentation_sheet(given, 'body16_3d').axes
     assert notes(axes[0])[0] == 'root at (0.0, 0.0, 4.0) m'
-    assert notes(axes[1]) == ['bones turned by 57°'] and notes(axes[2]) == ['lengths +0 to +20 %']
+    assert notes(axes[1])[0] == 'bones turned by 57°' and notes(axes[2]) == ['lengths +0 to +20 %']
     assert notes(axes[4]) == ['1 of 16 joints outside']
     assert notes(axes[0])[1:] == ['right', 'left']
 
@@ -161,25 +161,63 @@ def test_views_fall_into_their_cells_and_even_ones_into_all():
     azimuth, elevation = view_angles(one, BODY)[0]
     assert column == int((azimuth + np.pi) / (2 * np.pi) * 12) and row == int((np.sin(elevation) + 1) * 3)
     assert second.mean() == pytest.approx(1) and second.min() > 0.8 and second.max() < 1.2
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles[:2] == ['one: 50 poses', 'even: 40,000 poses']
+    written = [text.get_text() for text in figure.texts]
+    assert written[:4] == ['one', '50 poses', 'even', '40,000 poses']
     pixels(figure)
 
 
-def test_angles_have_a_panel_for_each_joint_left_and_right_together():
+def panels(figure):
+    """Panels of angles, from left to right and down."""
+    return [axes for axes in figure.axes if any(isinstance(patch, StepPatch) for patch in axes.patches)]
+
+
+def steps(axes):
+    """Heights of what is drawn in a panel: the filled ones first."""
+    return [patch.get_data().values for patch in axes.patches if isinstance(patch, StepPatch)]
+
+
+def test_angles_have_a_column_for_each_joint_left_and_right_together():
     body = poses(500)
     figure = distribution_figure(dict(a=body, b=2 * body), BODY, bins=36, title='angles')
-    panels = {axes.get_title(): axes for axes in figure.axes}
     names = ['hip', 'knee', 'spine', 'thorax to head', 'thorax to shoulder', 'shoulder', 'elbow']
-    assert [name for name in panels if name in names] == names
+    written = [text.get_text() for text in figure.texts]
+    assert [name for name in written if name in names] == names and 'angles' in written
+    assert len(panels(figure)) == 2 * 7
     both = [i for i, joint in enumerate(bone_triplets(BODY)[:, 2]) if BODY.joint_names[joint].endswith('_foot')]
     want = np.histogram(np.degrees(bone_angles(body, BODY)[:, both]), 36, (0, 180), density=True)[0]
-    for patch in (p for p in panels['knee'].patches if isinstance(p, StepPatch)):
-        assert patch.get_data().values == pytest.approx(want)
-    assert len([p for p in panels['knee'].patches if isinstance(p, StepPatch)]) == 2
+    for knee in panels(figure)[1::7]:
+        assert len(steps(knee)) == 1 and steps(knee)[0] == pytest.approx(want)
     other = distribution_figure(dict(a=poses(joints=17)), Skeleton.from_metainfo('h36m'))
-    assert 'neck base' in {axes.get_title() for axes in other.axes}
+    assert 'neck base' in [text.get_text() for text in other.texts]
     pixels(other)
+
+
+def test_the_reference_is_a_line_in_the_other_rows_at_one_scale():
+    sets = dict(a=poses(300), b=poses(300, 1), c=poses(300, 2))
+    sets['c'][:, BODY.index('left_foot')] = np.nan  # of a joint that cannot be seen
+    sets['c'][:, BODY.index('head')] = np.nan
+    figure = distribution_figure(sets, BODY, 'b')
+    rows = [panels(figure)[7 * row : 7 * row + 7] for row in range(3)]
+    for column in range(7):
+        assert [len(steps(row[column])) for row in rows] == [2, 1, 2]
+        assert all((steps(row[column])[1] == steps(rows[1][column])[0]).all() for row in (rows[0], rows[2]))
+        assert len({row[column].get_ylim() for row in rows}) == 1
+        assert all(values.max() < row[column].get_ylim()[1] for row in rows for values in steps(row[column]))
+    assert not steps(rows[2][3])[0].any()  # thorax to head
+    assert figure.texts[-1].get_text().endswith('black line: b')
+    pixels(figure)
+    with pytest.raises(ValueError, match="no set 'd' to refer to, but a, b, c"):
+        distribution_figure(sets, BODY, 'd')
+
+
+def test_what_is_written_does_not_overlap():
+    sets = {name: poses(50) for name in ('source', 'augmented', 'walk', 'run', 'dance', 'sport', 'acrobatics')}
+    figure = distribution_figure(sets, BODY, 'augmented', title='a title of a run')
+    pixels(figure)
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    frame = figure.get_window_extent()
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 for box in boxes)
 
 
 def test_sets_without_a_view_or_of_another_skeleton_are_named():
