@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor
 
@@ -192,12 +193,15 @@ class PoseAug(LiftingAdapter):
         return {key: value[:num].cpu() for key, value in named.items()}
 
     def rank_state(self) -> dict:
-        """What each process keeps of its own: its replay pools, its stored fakes and the count of its steps."""
+        """What each process keeps of its own: its replay pools, stored fakes, batch statistics and count of steps."""
+        # the feedback asks the lifter with the running statistics, and a checkpoint holds those of the first process
+        buffers = dict(self.named_buffers()) if get_world_size() > 1 else {}
         return dict(
             steps=self._steps,
             pool3d=self.pool3d.state_dict(),
             pool2d=self.pool2d.state_dict(),
             fakes=self.fakes.state_dict(),
+            buffers={name: buffer.cpu().clone() for name, buffer in buffers.items()},
         )
 
     def load_rank_state(self, state: dict) -> None:
@@ -206,6 +210,9 @@ class PoseAug(LiftingAdapter):
         self.pool3d.load_state_dict(state['pool3d'])
         self.pool2d.load_state_dict(state['pool2d'])
         self.fakes.load_state_dict(state['fakes'], next(self.parameters()).device)
+        for name, buffer in self.named_buffers():
+            if name in state['buffers']:
+                buffer.copy_(state['buffers'][name])
 
     def _prepared(self, data: dict) -> dict[str, dict]:
         data = self.data_preprocessor(data, True)
