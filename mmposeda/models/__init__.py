@@ -5,12 +5,14 @@ from .losses import HeatmapKLLoss
 from .networks import (
     AdaINStyleNet,
     EfficientNetLite,
+    ImageGenerator,
     KCSDiscriminator,
     PoseAugmentor,
     PoseDiscriminator2D,
     RandomPoseAugmentor,
     SkipNeck,
     StatisticsStyleTransfer,
+    WarpEstimator,
 )
 from .networks.lifters import MLPLifter, SemGCNLifter, STGCNLifter, VideoPoseLifter
 
@@ -23,6 +25,7 @@ __all__ = [
     'DomainDataPreprocessor',
     'EfficientNetLite',
     'HeatmapKLLoss',
+    'ImageGenerator',
     'KCSDiscriminator',
     'LiftingHead',
     'MLPLifter',
@@ -41,4 +44,5 @@ __all__ = [
     'TensorDataPreprocessor',
     'UDAPE',
     'VideoPoseLifter',
+    'WarpEstimator',
 ]
