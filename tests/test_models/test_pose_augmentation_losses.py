@@ -20,6 +20,11 @@ def value(*numbers):
     return torch.tensor(numbers, dtype=torch.float64, requires_grad=True)
 
 
+@pytest.mark.parametrize('hinge', [False, True])
+def test_what_is_no_number_is_not_within_the_band(hinge):
+    assert band_loss(value(0.2, math.nan), 0.205, 0.165, hinge=hinge).isnan()
+
+
 def test_two_samples_outside_of_the_band_by_hand():
     changes = value(0.03, 0.5)  # mean changes of two poses; the band is 0.04 to 0.37
     loss = band_loss(changes, 0.205, 0.165)

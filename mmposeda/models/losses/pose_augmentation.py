@@ -31,7 +31,7 @@ def band_loss(value: Tensor, centre: float | Tensor, half_width: float | Tensor,
         Tensor: Scalar, 0 if there is no value.
     """
     distance = (at_least_float32(value) - centre).abs()
-    excess = (distance - half_width).clamp_min(0) if hinge else torch.where(distance > half_width, distance, 0.0)
+    excess = (distance - half_width).clamp_min(0) if hinge else torch.where(distance <= half_width, 0.0, distance)
     return _mean(excess.square())
 
 
