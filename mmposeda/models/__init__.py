@@ -1,7 +1,7 @@
 from .adapters import CCSSL, DAN, DANN, DDC, UDAPE, PoseAug, RegDA, SourceOnly, StyleTraining, SupervisedLifter
 from .data_preprocessor import DomainDataPreprocessor, TensorDataPreprocessor
 from .lifting_head import LiftingHead
-from .losses import HeatmapKLLoss
+from .losses import HeatmapKLLoss, PyramidPerceptualLoss
 from .networks import (
     AdaINStyleNet,
     EfficientNetLite,
@@ -32,6 +32,7 @@ __all__ = [
     'PoseAug',
     'PoseAugmentor',
     'PoseDiscriminator2D',
+    'PyramidPerceptualLoss',
     'RandomPoseAugmentor',
     'RegDA',
     'STGCNLifter',

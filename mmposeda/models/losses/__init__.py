@@ -1,10 +1,12 @@
 from .discrepancy import MultiKernelMMD, linear_mmd
 from .heatmap_kl import HeatmapKLLoss, heatmap_kl
+from .perceptual import PyramidPerceptualLoss
 from .pose_augmentation import band_loss, exponential_feedback, group_errors, hard_ratio, lsgan_loss
 
 __all__ = [
     'HeatmapKLLoss',
     'MultiKernelMMD',
+    'PyramidPerceptualLoss',
     'band_loss',
     'exponential_feedback',
     'group_errors',
