@@ -9,7 +9,7 @@ from pose_streams import CAMERA, people, stream, streams
 
 from mmposeda.models.adapters.pose_aug import WEIGHTS
 from mmposeda.registry import MODELS
-from mmposeda.structures.lifting_camera import project_h36m
+from mmposeda.structures.lifting_camera import in_view, project_h36m
 
 ESTIMATOR = dict(
     type='PoseLifter',
@@ -93,10 +93,26 @@ class TestUpdates:
         ratio = dict(band=50.0, exponential=2.0)[feedback]
         model, _ = build(feedback=feedback, hard_ratio_ba=ratio, hard_ratio_rt=10 * ratio)
         fakes = model._make(model._prepared(streams())['pairs'])
+        fakes = fakes._replace(kept=torch.ones(8) > 0)
         losses = model.augmentor_losses(fakes)
         for key, head in (('ba', model.augmentor.angle_head), ('rt', model.augmentor.translation_head)):
             gradient = torch.autograd.grad(losses[f'aug_loss_feedback_{key}'], head.weight, retain_graph=True)[0]
             assert gradient.isfinite().all() and gradient.abs().max() > 0
+
+    @pytest.mark.parametrize('feedback', ['band', 'exponential'])
+    def test_what_lies_outside_the_picture_gets_no_feedback(self, feedback):
+        model, _ = build(feedback=feedback)
+        fakes = model._make(model._prepared(streams())['pairs'])
+        model.eval()
+        for rows in ([], [2], [0, 3, 4], list(range(8))):
+            kept = torch.zeros(8, dtype=torch.bool)
+            kept[rows] = True
+            loss = model.augmentor_losses(fakes._replace(kept=kept))['aug_loss_feedback_rt']
+            alone = [
+                model.augmentor_losses(fakes._replace(kept=torch.arange(8) == row))['aug_loss_feedback_rt']
+                for row in rows
+            ]
+            assert float(loss) == pytest.approx(sum(map(float, alone)) / max(len(rows), 1), rel=1e-4)
 
     def test_a_random_augmentor_trains_the_lifter_alone(self):
         model, wrappers = build(**RANDOM)
@@ -168,8 +184,10 @@ class TestFakes:
         rt = people(8, seed=5)
         rt[[0, 3, 6]] += torch.tensor([4.0, 0, 0])  # beyond the right edge
         rt[4] *= float('nan')
-        fakes = fakes._replace(pose=fakes.pose._replace(rt=rt), points_rt=project_h36m(rt, CAMERA.expand(8, -1)))
-        points, pose, share = model._in_picture(fakes, pairs)
+        points_rt = project_h36m(rt, CAMERA.expand(8, -1))
+        kept = in_view(rt, points_rt, pairs['aspect'])
+        fakes = fakes._replace(pose=fakes.pose._replace(rt=rt), points_rt=points_rt, kept=kept)
+        points, pose, share = model._in_picture(fakes)
         assert float(share) == 0.5
         inside = [1, 2, 5, 7]
         assert torch.equal(pose, rt[inside + inside])
@@ -180,8 +198,8 @@ class TestFakes:
         pairs = model._prepared(streams())['pairs']
         fakes = model._make(pairs)
         rt = torch.full_like(fakes.pose.rt, float('nan'))
-        fakes = fakes._replace(pose=fakes.pose._replace(rt=rt), points_rt=rt[..., :2])
-        points, pose, share = model._in_picture(fakes, pairs)
+        fakes = fakes._replace(pose=fakes.pose._replace(rt=rt), points_rt=rt[..., :2], kept=torch.zeros(8) > 0)
+        points, pose, share = model._in_picture(fakes)
         assert float(share) == 0
         assert torch.equal(points, fakes.points) and torch.equal(pose, fakes.source)
 

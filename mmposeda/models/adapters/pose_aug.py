@@ -30,13 +30,21 @@ FEEDBACKS = (None, 'band', 'exponential')
 
 
 class Fakes(NamedTuple):
-    """What an augmentation gave: the source (B, J, 3) with its points (B, J, 2), the poses, and their points."""
+    """What an augmentation gave.
+
+    Attributes:
+        source (Tensor), points (Tensor): The poses it began with (B, J, 3), metres, and their points (B, J, 2).
+        pose (AugmentedPose): The poses after each step.
+        points_ba (Tensor), points_rt (Tensor): Points of those with changed angles and of the end result (B, J, 2).
+        kept (Tensor): (B,) bool, whether the end result lies in the picture.
+    """
 
     source: Tensor
     points: Tensor
     pose: AugmentedPose
     points_ba: Tensor
     points_rt: Tensor
+    kept: Tensor
 
 
 @MODELS.register_module()
@@ -55,6 +63,10 @@ class PoseAug(LiftingAdapter):
 
     ``lifter_active`` at 0 is the warm-up: no feedback, and the lifter stands still. It, ``hard_ratio_ba`` and
     ``hard_ratio_rt`` are plain attributes for a ``ScheduleHook``.
+
+    The end result's feedback is that of fakes in the picture. (In the authors' code all count, also in training the
+    lifter where they lie left or above; with ours, which drops them, the easiest way to a hard fake was out of the
+    picture: within 150 iterations none was left.)
 
     An augmentor without weights makes no update of its own: random augmentation, the control.
 
@@ -148,7 +160,7 @@ class PoseAug(LiftingAdapter):
         fakes, logged = self._augment(data, optim_wrapper)
         if self.lifter_active:
             pairs = data['pairs']
-            points, pose, share = self._in_picture(fakes, pairs)
+            points, pose, share = self._in_picture(fakes)
             seen = pairs.get('visible', torch.ones_like(pairs['keypoints'][..., 0]))
             batch = (
                 torch.cat([points, pairs['keypoints']]),
@@ -163,9 +175,8 @@ class PoseAug(LiftingAdapter):
         data = self._prepared(data)
         fakes, logged = self._augment(data, optim_wrapper)
         if self.lifter_active:
-            kept = in_view(fakes.pose.rt, fakes.points_rt, data['pairs']['aspect'])
-            self.fakes.add(kept, fakes.points_rt, fakes.pose.rt)
-            logged['aug_kept'] = kept.float().mean()
+            self.fakes.add(fakes.kept, fakes.points_rt, fakes.pose.rt)
+            logged['aug_kept'] = fakes.kept.float().mean()
         return logged
 
     def fake_step(self, rows: Tensor, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
@@ -253,7 +264,8 @@ class PoseAug(LiftingAdapter):
         pose = self.augmentor(source)
         projected = (project_h36m(p, pairs['camera']) for p in (source, pose.ba, pose.rt))
         points, points_ba, points_rt = projected
-        return Fakes(source, points, pose, points_ba, points_rt)
+        kept = in_view(pose.rt.detach(), points_rt.detach(), pairs['aspect'])
+        return Fakes(source, points, pose, points_ba, points_rt, kept)
 
     @torch.no_grad()
     def _swapped(self, pose: Tensor) -> Tensor:
@@ -297,13 +309,16 @@ class PoseAug(LiftingAdapter):
         finally:
             self.student.train(training)
         if self.feedback == 'exponential':
-            return tuple(
-                exponential_feedback(error, source, ratio).mean()
-                for error, ratio in ((ba, self.hard_ratio_ba), (rt, self.hard_ratio_rt))
+            return (
+                exponential_feedback(ba, source, self.hard_ratio_ba).mean(),
+                _mean_of(exponential_feedback(rt, source, self.hard_ratio_rt), fakes.kept),
             )
+        # what is not kept is put into the band's middle, where it has neither loss nor gradient
+        ratio_rt = torch.where(fakes.kept[:, None], hard_ratio(rt, source), self.hard_ratio_rt)
+        share = fakes.kept.float().mean().clamp_min(1 / len(fakes.kept))
         return (
             band_loss(hard_ratio(ba, source), self.hard_ratio_ba, self.hard_width_ba),
-            band_loss(hard_ratio(rt, source), self.hard_ratio_rt, self.hard_width_rt),
+            band_loss(ratio_rt, self.hard_ratio_rt, self.hard_width_rt) / share,
         )
 
     def _errors(self, points: Tensor, pose: Tensor) -> Tensor:
@@ -351,12 +366,12 @@ class PoseAug(LiftingAdapter):
         return without_sum(logged)
 
     @staticmethod
-    def _in_picture(fakes: Fakes, pairs: dict) -> tuple[Tensor, Tensor, Tensor]:
+    def _in_picture(fakes: Fakes) -> tuple[Tensor, Tensor, Tensor]:
         """The fakes in the picture, repeated to a whole batch, and their share. Where there is none, their source.
 
         A batch of fixed size needs no look at the number of fakes from the host, and all processes make the step.
         """
-        kept = in_view(fakes.pose.rt, fakes.points_rt, pairs['aspect'])
+        kept = fakes.kept
         first = torch.argsort(~kept, stable=True)
         count = kept.sum()
         rows = first[torch.arange(len(kept), device=kept.device) % count.clamp_min(1)]
@@ -365,3 +380,9 @@ class PoseAug(LiftingAdapter):
             for fake, source in ((fakes.points_rt, fakes.points), (fakes.pose.rt, fakes.source))
         )
         return points, pose, kept.float().mean()
+
+
+def _mean_of(values: Tensor, rows: Tensor) -> Tensor:
+    """Mean of values (B, G) over the rows that are chosen (B,); 0 where none is."""
+    chosen = torch.where(rows[:, None], values, 0.0)
+    return chosen.sum() / (rows.sum() * values.shape[1]).clamp_min(1)
