@@ -6,9 +6,23 @@ import torch
 from pose_augment_samples import LEARNED, build, run, sample
 
 from mmposeda.compat.safe_loading import UnsafeFileError
+from mmposeda.registry import MODELS
 
 
 class TestCheckpoint:
+    def test_that_of_an_adapter(self, tmp_path):
+        estimator = dict(
+            type='PoseLifter',
+            backbone=dict(type='MLPLifter', channels=8, num_blocks=1),
+            head=dict(type='LiftingHead', decoder=dict(type='ScreenPoseLifting')),
+        )
+        adapter = MODELS.build(dict(type='PoseAug', estimator=estimator, augmentor=LEARNED, pool_size=8))
+        path = str(tmp_path / 'iter_1.pth')
+        torch.save(dict(state_dict=adapter.state_dict()), path)
+        transform = build(LEARNED, checkpoint=path, joints='body16_3d')
+        for key, value in adapter.augmentor.state_dict().items():
+            assert torch.equal(transform.augmentor.state_dict()[key], value)
+
     def test_missing(self):
         with pytest.raises(FileNotFoundError, match='checkpoint nowhere.pth does not exist'):
             build(LEARNED, checkpoint='nowhere.pth')

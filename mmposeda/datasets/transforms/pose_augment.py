@@ -182,10 +182,13 @@ class PoseAugment(BaseTransform):
     def _camera(self, results: Mapping) -> tuple[Tensor, Tensor]:
         """Intrinsics (9,) in screen units, and size (2,) in pixels."""
         param = results.get('camera_param')
-        if not isinstance(param, Mapping):
-            # MMPose's bottom-up mode joins people to one sample and their cameras to a list
-            what = "none; give the data set its camera_param_file, and data_mode='topdown'"
-            raise ValueError(f'PoseAugment needs the camera_param of one person, got {what}')
+        if param is None:
+            raise ValueError('PoseAugment projects poses with camera_param: give the data set its camera_param_file')
+        if not isinstance(param, Mapping):  # people and their cameras are joined to one sample
+            raise ValueError(
+                f'PoseAugment takes one person a sample with a dict as camera_param, got {type(param).__name__}: set '
+                "data_mode='topdown'"
+            )
         try:
             row = from_camera_param(param)
         except KeyError as error:
