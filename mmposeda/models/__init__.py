@@ -4,6 +4,7 @@ from .lifting_head import LiftingHead
 from .losses import HeatmapKLLoss, PyramidPerceptualLoss
 from .networks import (
     AdaINStyleNet,
+    DepthBranch,
     EfficientNetLite,
     ImageGenerator,
     KCSDiscriminator,
@@ -22,6 +23,7 @@ __all__ = [
     'DAN',
     'DANN',
     'DDC',
+    'DepthBranch',
     'DomainDataPreprocessor',
     'EfficientNetLite',
     'HeatmapKLLoss',

@@ -1,4 +1,5 @@
 from .adain import AdaINStyleNet
+from .depth_branch import DecoderTap, DepthBranch, joint_distance, transform_joints
 from .efficientnet_lite import EfficientNetLite
 from .image_generator import ImageGenerator
 from .pose_augmentor import PoseAugmentor
@@ -11,6 +12,8 @@ from .warp_estimator import WarpEstimator
 
 __all__ = [
     'AdaINStyleNet',
+    'DecoderTap',
+    'DepthBranch',
     'EfficientNetLite',
     'ImageGenerator',
     'KCSDiscriminator',
@@ -21,4 +24,6 @@ __all__ = [
     'SkipNeck',
     'StatisticsStyleTransfer',
     'WarpEstimator',
+    'joint_distance',
+    'transform_joints',
 ]
