@@ -12,6 +12,7 @@ import numpy as np
 
 from .accessories import ACCESSORY_BONE, accessory_mesh
 from .rig import BONE, BONES, PARENTS, PART_OF_BONE
+from .shapes import AnnyShapes
 
 PHENOTYPES = ('gender', 'age', 'muscle', 'weight', 'height', 'proportions')
 logger = logging.getLogger('mmposeda')
@@ -65,23 +66,10 @@ class BodyModel:
         if tuple(model.phenotype_labels) != PHENOTYPES:
             raise RuntimeError(f'anny {anny.__version__} has other shape values: {model.phenotype_labels}')
         self._anny = model
-        array = {k: v.numpy() for k, v in model.named_buffers()}
-        self.template = array['template_vertices']
+        self._shapes = AnnyShapes(model)
+        self.template, self.heads, self.tails = self._shapes.template, self._shapes.heads, self._shapes.tails
         self.num_body = len(self.template)
-        self._basis = np.concatenate(
-            [
-                array['blendshapes'].reshape(len(array['blendshapes']), -1),
-                array['bone_heads_blendshapes'].reshape(len(array['blendshapes']), -1),
-                array['bone_tails_blendshapes'].reshape(len(array['blendshapes']), -1),
-            ],
-            axis=1,
-        ).astype(np.float32)
-        self._mean = np.concatenate(
-            [self.template.ravel(), array['template_bone_heads'].ravel(), array['template_bone_tails'].ravel()]
-        )
-        self.heads = array['template_bone_heads']
-        self.tails = array['template_bone_tails']
-        weights, bones = array['vertex_bone_weights'], array['vertex_bone_indices']
+        weights, bones = model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
         unit, extra_faces, self.accessory_slices = accessory_mesh()
         head = np.zeros((len(unit), weights.shape[1]), np.float32)
         head[:, 0] = 1
@@ -157,18 +145,6 @@ class BodyModel:
             chain(side, arm, self.along_arm)
             chain(side, leg, self.along_leg)
 
-    def coefficients(self, phenotypes):
-        """Blend-shape coefficients (B, A) of phenotype values (B, 6) in [0, 1], in the order of ``PHENOTYPES``."""
-        import torch
-
-        model = self._anny
-        values = torch.from_numpy(np.asarray(phenotypes, np.float32))
-        rows = []
-        for row in values:  # one at a time: a picture must not depend on what else is in its batch
-            none = torch.zeros(1, len(model.local_change_labels)), torch.zeros(1, len(model.facial_action_labels))
-            rows.append(model._get_phenotype_blendshape_coefficients(row[None], *none))
-        return torch.cat(rows).numpy()
-
     def rest(self, phenotypes):
         """Shaped bodies in the rest pose.
 
@@ -178,10 +154,7 @@ class BodyModel:
         Returns:
             tuple: vertices (B, num_body, 3), bone heads (B, 31, 3), bone tails (B, 31, 3), metres.
         """
-        flat = np.stack([self._mean + row @ self._basis for row in self.coefficients(phenotypes)])
-        split = self.num_body * 3, self.num_body * 3 + len(BONES) * 3
-        vertices, heads, tails = np.split(flat, split, axis=1)
-        return tuple(x.reshape(len(flat), -1, 3) for x in (vertices, heads, tails))
+        return self._shapes.rest(phenotypes)
 
 
 @lru_cache(maxsize=1)
@@ -190,19 +163,20 @@ def body_model():
     return BodyModel()
 
 
-def forward_kinematics(rotations, heads, tails):
+def forward_kinematics(rotations, heads, tails, parents=PARENTS):
     """Posed bone ends.
 
     Args:
-        rotations (np.ndarray): (B, 31, 3, 3) rotation of every bone from rest to posed, world axes.
-        heads, tails (np.ndarray): (B, 31, 3) at rest.
+        rotations (np.ndarray): (B, bones, 3, 3) rotation of every bone from rest to posed, world axes.
+        heads, tails (np.ndarray): (B, bones, 3) at rest.
+        parents (sequence[int]): Parent of each bone, -1 for the root, parents first; by default the body's 31 bones.
 
     Returns:
-        tuple: posed heads, posed tails (B, 31, 3); the head of ``Hips`` stays where it was.
+        tuple: posed heads, posed tails (B, bones, 3); the head of the root stays where it was.
     """
     posed = heads.copy()
-    for bone in range(1, len(BONES)):
-        parent = PARENTS[bone]
+    for bone in range(1, len(parents)):
+        parent = parents[bone]
         step = (rotations[:, parent] * (heads[:, bone] - heads[:, parent])[:, None]).sum(-1)
         posed[:, bone] = posed[:, parent] + step
     ends = posed + (rotations * (tails - heads)[:, :, None]).sum(-1)

@@ -1,0 +1,260 @@
+"""What sets of rendered figures (people, hands) share: streams of chance, clips, backgrounds, composing, labels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .backgrounds import from_folder, list_images, occluder, procedural
+from .body import require_synth
+from .looks import sample_light
+from .photo import letterbox
+
+_OTHERS = 1 << 40  # numbers of the figures in the background lie beyond all pictures
+_STREAMS = ('person', 'pose', 'view', 'light', 'scene', 'photo')
+
+
+class RenderedFigures:
+    """Samples and draws figures by index; a subclass says what a figure is and from where it is seen.
+
+    Every picture has separate random streams for person, pose, view, light, scene and photo faults, so that changing
+    the distribution of views leaves the figures and backgrounds of a seed as they were. In a clip all pictures have the
+    streams of the clip: one figure, scene and camera, and the same faults of the picture.
+
+    Args:
+        size (int): Side of the square pictures, pixels.
+        seed (int): Seed of the set.
+        look (Look): See ``looks``.
+        backgrounds (str): Folder of background pictures; ``None``: procedural ones alone.
+        sequence (int): Frames of a clip: pictures ``c * sequence`` to ``(c + 1) * sequence - 1`` show one figure, scene
+            and camera over time. 0: every picture is its own.
+        device (str): Warp device.
+
+    Raises:
+        ValueError: size too small, or no frames.
+        FileNotFoundError: background folder without pictures.
+    """
+
+    joint_names: list
+
+    def __init__(self, size, seed, look, backgrounds=None, sequence=0, device='cpu'):
+        if size < 32:
+            raise ValueError(f'size must be at least 32 pixels, got {size}')
+        if sequence < 0:
+            raise ValueError(f'sequence must be 0 (single pictures) or the frames of a clip, got {sequence}')
+        self.size, self.seed, self.look, self.device = size, seed, look, device
+        self.sequence, self._scenes = int(sequence), {}
+        self.backgrounds = str(backgrounds) if backgrounds else None
+        if self.backgrounds:
+            list_images(self.backgrounds)
+        require_synth()
+
+    @property
+    def renderer(self):
+        """The ``MeshRenderer``, built when first needed, in every process for itself."""
+        raise NotImplementedError
+
+    def _figure(self, streams):
+        """Figure and motion of a picture or clip of T frames: a dict.
+
+        ``record`` (look), ``rest`` (V, 3), ``heads`` and ``tails`` (bones, 3), ``rotations`` (T, bones, 3, 3), ``path``
+        (T, 3) in metres, and ``label``, a dict of what is added to the labels.
+        """
+        raise NotImplementedError
+
+    def _camera(self, figure, view, joints):
+        """Rotation (3, 3), translation (3,), focal length and principal point for joints (T * K, 3) of all frames."""
+        raise NotImplementedError
+
+    def __getstate__(self):
+        state = {k: v for k, v in self.__dict__.items() if k not in ('renderer', '_others')}
+        return dict(state, _scenes={})
+
+    def streams(self, number):
+        """The random streams of one picture (of one clip, in sequences), by name."""
+        return {
+            name: np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, number, k))))
+            for k, name in enumerate(_STREAMS)
+        }
+
+    def _scene(self, number):
+        """Figure, motion, camera and light of a picture or clip; T frames, 1 for single pictures."""
+        if number in self._scenes:
+            return self._scenes[number]
+        streams, renderer = self.streams(number), self.renderer
+        figure = self._figure(streams)
+        view = self.look.views.sample(streams['view'])
+        rotations, path = figure['rotations'], figure['path']
+        ends = (np.stack([figure[name]] * len(rotations)) for name in ('heads', 'tails'))
+        joints = (renderer.pose_joints(rotations, *ends)[0] + path[:, None]).reshape(-1, 3)
+        turn, translation, focal, centre = self._camera(figure, view, joints)
+        scene = dict(
+            figure,
+            turn=turn,
+            translation=translation + path @ turn.T,
+            focal=focal,
+            centre=centre,
+            light=sample_light(streams['light'], self.look, renderer.light_dtype, view['elevation'], view['roll']),
+            view=view,
+        )
+        if self.sequence:
+            if len(self._scenes) > 3:
+                self._scenes.clear()
+            self._scenes[number] = scene
+        return scene
+
+    def _draw(self, numbers, frames, size=None):
+        scenes = [self._scene(n) for n in numbers]
+
+        def stack(key):
+            return np.stack([s[key] for s in scenes])
+
+        def at(key):
+            return np.stack([s[key][t] for s, t in zip(scenes, frames)])
+
+        drawing = self.renderer.draw(
+            size or self.size,
+            stack('rest'),
+            stack('heads'),
+            stack('tails'),
+            at('rotations'),
+            stack('turn'),
+            at('translation'),
+            stack('focal'),
+            stack('centre'),
+            stack('record'),
+            stack('light'),
+        )
+        return scenes, drawing
+
+    def render(self, indices):
+        """Pictures and labels.
+
+        Args:
+            indices (sequence[int]): Which pictures; they may be drawn in any grouping.
+
+        Returns:
+            list[dict]: ``img`` (H, W, 3) uint8 BGR; ``keypoints`` (K, 2) index pixels; ``visibility`` (K,) 2 seen, 1
+            hidden by the figure or something else, 0 outside; ``keypoints_3d_cam`` (K, 3) mm; ``camera`` dict f (2,), c
+            (2,) pixels; ``mask`` (H, W) uint8 0/255 of the visible figure; ``part`` (H, W) uint8; ``bbox`` (4,) xyxy;
+            ``view``, ``subject`` dicts; ``pose_source``; ``index``, ``clip``, ``frame``.
+        """
+        indices = [int(i) for i in indices]
+        numbers, frames = zip(*(divmod(i, self.sequence) if self.sequence else (i, 0) for i in indices))
+        scenes, drawing = self._draw(numbers, frames)
+        out = []
+        for k, (index, scene) in enumerate(zip(indices, scenes)):
+            label = dict(
+                scene['label'],
+                index=index,
+                clip=numbers[k],
+                frame=frames[k],
+                view=scene['view'],
+                camera=dict(f=np.repeat(scene['focal'], 2), c=scene['centre']),
+            )
+            out.append(self._compose(drawing, k, self.streams(numbers[k]), label))
+        return out
+
+    def _draw_others(self, count, size):
+        """Colour and coverage of a few more figures of this seed, to stand about in the pictures."""
+        scenes = self._scenes
+        self._scenes = {}
+        numbers = [_OTHERS + k for k in range(count)]
+        pictures = [_straight(x) for x in self._draw(numbers, [0] * count, size)[1].image]
+        self._scenes = scenes
+        return pictures
+
+    def _other(self, rng):
+        """Another figure: colour (H, W, 3) and coverage (H, W)."""
+        raise NotImplementedError
+
+    def _background(self, rng):
+        if self.backgrounds and rng.random() < self.look.folder_share:
+            return from_folder(rng, self.backgrounds, self.size)
+        return procedural(rng, self.size, self.look.clutter)
+
+    def _compose(self, drawing, k, streams, label):
+        """Put one drawn figure before a background and spoil the picture."""
+        size, rng = self.size, streams['scene']
+        image, mask = self._background(rng), drawing.image[k, ..., 3]
+        joints = drawing.joints[k]
+        points = joints[:, :2] / joints[:, 2:] * label['camera']['f'] + label['camera']['c']
+        if rng.random() < self.look.ground_shadow and not label['view'].get('turned'):
+            image = _ground_shadow(rng, image, mask)
+        figure, _ = _straight(drawing.image[k])
+        layers = [(figure, mask)]
+        hidden = drawing.hidden[k].copy()
+        if rng.random() < self.look.other_share:
+            color, cover = self._other(rng)
+            if rng.random() < 0.75:
+                layers.insert(0, (color, cover))
+            else:
+                layers.append((color, cover))
+                mask = mask * (1 - cover)
+                hidden |= _sample(cover, points) > 0.5
+        for color, cover in layers:
+            image = image * (1 - cover[..., None]) + color * cover[..., None]
+        if rng.random() < self.look.occluder_share:
+            color, cover = occluder(rng, size)
+            image = image * (1 - cover[..., None]) + color * cover[..., None]
+            mask = mask * (1 - cover)
+            hidden |= _sample(cover, points) > 0.5
+        rng = streams['photo']
+        noise = self.look.photo
+        out = noise(rng, image) if noise else (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+        low, high = points.min(0), points.max(0)
+        frame = (0, 0, size, size)
+        if rng.random() < self.look.letterbox_share:
+            ys, xs = np.nonzero(mask > 0.5)
+            if len(xs):
+                frame = letterbox(rng, out, (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+        inside = (points >= np.array(frame[:2]) - 0.5).all(1) & (points < np.array(frame[2:]) - 0.5).all(1)
+        mask = (mask > 0.5).astype(np.uint8)
+        area = np.zeros_like(mask)
+        area[frame[1] : frame[3], frame[0] : frame[2]] = 1
+        mask *= area
+        low, high = np.maximum(low, frame[:2]), np.minimum(high, np.array(frame[2:]) - 1)
+        ys, xs = np.nonzero(mask)
+        if len(xs):
+            low, high = np.minimum(low, (xs.min(), ys.min())), np.maximum(high, (xs.max(), ys.max()))
+        label.update(
+            img=np.ascontiguousarray(out[..., ::-1]),
+            keypoints=points.astype(np.float32),
+            visibility=np.where(inside, np.where(hidden, 1, 2), 0).astype(np.int64),
+            keypoints_3d_cam=(joints * 1000).astype(np.float32),
+            mask=mask * 255,
+            part=drawing.part[k] * mask,
+            bbox=np.concatenate([low, high]).astype(np.float32),
+        )
+        return label
+
+
+def _straight(drawn):
+    """Premultiplied linear (H, W, 4) to sRGB colour (H, W, 3) and coverage (H, W)."""
+    cover = drawn[..., 3]
+    color = drawn[..., :3] / np.maximum(cover, 1e-4)[..., None]
+    return np.clip(color, 0, 1) ** np.float32(1 / 2.2), cover
+
+
+def _sample(field, points):
+    """Values of a field (H, W) at the pixels nearest to points (K, 2), 0 outside."""
+    x, y = np.floor(points + 0.5).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < field.shape[1]) & (y < field.shape[0])
+    return np.where(inside, field[y.clip(0, field.shape[0] - 1), x.clip(0, field.shape[1] - 1)], 0)
+
+
+def _ground_shadow(rng, image, mask):
+    """A soft dark patch about the lowest part of the figure."""
+    ys, xs = np.nonzero(mask > 0.5)
+    if not len(xs):
+        return image
+    size = mask.shape[0]
+    low = ys > ys.max() - 0.12 * size
+    x, y, width = xs[low].mean(), ys.max() - 0.01 * size, max(np.ptp(xs[low]), 0.1 * size)
+    patch = np.zeros((size, size), np.float32)
+    axes = (int(width * rng.uniform(0.5, 0.8)), int(size * rng.uniform(0.015, 0.05)) + 1)
+    cv2.ellipse(
+        patch, (int(x + rng.normal(0, 0.05) * size), int(y)), axes, rng.normal(0, 5), 0, 360, 1.0, -1, cv2.LINE_AA
+    )
+    patch = cv2.GaussianBlur(patch, (0, 0), 0.02 * size)
+    return image * (1 - rng.uniform(0.2, 0.7) * patch[..., None])
