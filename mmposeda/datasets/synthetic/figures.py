@@ -88,8 +88,11 @@ class RenderedFigures:
         ends = (np.stack([figure[name]] * len(rotations)) for name in ('heads', 'tails'))
         joints = (renderer.pose_joints(rotations, *ends)[0] + path[:, None]).reshape(-1, 3)
         turn, translation, focal, centre = self._camera(figure, view, joints)
+        seen = joints @ turn.T + translation
+        seen = seen[:, :2] / seen[:, 2:] * focal + centre
         scene = dict(
             figure,
+            hull=(*seen.min(0), *seen.max(0)),
             turn=turn,
             translation=translation + path @ turn.T,
             focal=focal,
@@ -152,7 +155,7 @@ class RenderedFigures:
                 view=scene['view'],
                 camera=dict(f=np.repeat(scene['focal'], 2), c=scene['centre']),
             )
-            out.append(self._compose(drawing, k, self.streams(numbers[k]), label))
+            out.append(self._compose(drawing, k, self.streams(numbers[k]), scene, label))
         return out
 
     def _draw_others(self, count, size):
@@ -168,12 +171,21 @@ class RenderedFigures:
         """Another figure: colour (H, W, 3) and coverage (H, W)."""
         raise NotImplementedError
 
+    def _free_box(self, mask, hull):
+        """What black strips leave free: the figure; in clips the joints of all frames, so that strips stay still."""
+        if self.sequence:
+            pad = 0.06 * self.size
+            low, high = np.floor(np.array(hull[:2]) - pad), np.ceil(np.array(hull[2:]) + pad)
+            return tuple(np.clip([*low, *high], 0, self.size))
+        ys, xs = np.nonzero(mask > 0.5)
+        return (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) if len(xs) else None
+
     def _background(self, rng):
         if self.backgrounds and rng.random() < self.look.folder_share:
             return from_folder(rng, self.backgrounds, self.size)
         return procedural(rng, self.size, self.look.clutter)
 
-    def _compose(self, drawing, k, streams, label):
+    def _compose(self, drawing, k, streams, scene, label):
         """Put one drawn figure before a background and spoil the picture."""
         size, rng = self.size, streams['scene']
         image, mask = self._background(rng), drawing.image[k, ..., 3]
@@ -205,9 +217,9 @@ class RenderedFigures:
         low, high = points.min(0), points.max(0)
         frame = (0, 0, size, size)
         if rng.random() < self.look.letterbox_share:
-            ys, xs = np.nonzero(mask > 0.5)
-            if len(xs):
-                frame = letterbox(rng, out, (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+            free = self._free_box(mask, scene['hull'])
+            if free is not None:
+                frame = letterbox(rng, out, free)
         inside = (points >= np.array(frame[:2]) - 0.5).all(1) & (points < np.array(frame[2:]) - 0.5).all(1)
         mask = (mask > 0.5).astype(np.uint8)
         area = np.zeros_like(mask)
@@ -245,16 +257,15 @@ def _sample(field, points):
 
 def _ground_shadow(rng, image, mask):
     """A soft dark patch about the lowest part of the figure."""
+    size, shares = mask.shape[0], (rng.uniform(0.5, 0.8), rng.uniform(0.015, 0.05))
+    shift, angle, strength = rng.normal(0, 0.05) * size, rng.normal(0, 5), rng.uniform(0.2, 0.7)
     ys, xs = np.nonzero(mask > 0.5)
-    if not len(xs):
+    if not len(xs):  # after the draws: what follows in a clip is the same in every frame
         return image
-    size = mask.shape[0]
     low = ys > ys.max() - 0.12 * size
     x, y, width = xs[low].mean(), ys.max() - 0.01 * size, max(np.ptp(xs[low]), 0.1 * size)
     patch = np.zeros((size, size), np.float32)
-    axes = (int(width * rng.uniform(0.5, 0.8)), int(size * rng.uniform(0.015, 0.05)) + 1)
-    cv2.ellipse(
-        patch, (int(x + rng.normal(0, 0.05) * size), int(y)), axes, rng.normal(0, 5), 0, 360, 1.0, -1, cv2.LINE_AA
-    )
+    axes = (int(width * shares[0]), int(size * shares[1]) + 1)
+    cv2.ellipse(patch, (int(x + shift), int(y)), axes, angle, 0, 360, 1.0, -1, cv2.LINE_AA)
     patch = cv2.GaussianBlur(patch, (0, 0), 0.02 * size)
-    return image * (1 - rng.uniform(0.2, 0.7) * patch[..., None])
+    return image * (1 - strength * patch[..., None])
