@@ -16,6 +16,7 @@ from .networks import (
     WarpEstimator,
 )
 from .networks.lifters import MLPLifter, SemGCNLifter, STGCNLifter, VideoPoseLifter
+from .pseudo_labels_3d import KinematicScorer, MaskCombiner
 
 __all__ = [
     'AdaINStyleNet',
@@ -29,8 +30,10 @@ __all__ = [
     'HeatmapKLLoss',
     'ImageGenerator',
     'KCSDiscriminator',
+    'KinematicScorer',
     'LiftingHead',
     'MLPLifter',
+    'MaskCombiner',
     'PoseAug',
     'PoseAugmentor',
     'PoseDiscriminator2D',
