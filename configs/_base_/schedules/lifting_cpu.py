@@ -14,7 +14,8 @@ pretrain_stage = dict(
     train_dataloader=dict(batch_size=128, sampler=dict(quotas=[128, 0, 0])),
     train_cfg=dict(type='IterBasedTrainLoop', max_iters=600, val_interval=600),
 )
-# The last stage: the same updates of the lifter at the same learning rate, so that a table compares augmentations alone.
+# The last stage: the same updates of the lifter at the same learning rate, so that a table compares augmentations
+# alone.
 last_stage = dict(
     name='adapt',
     load_from='{pretrain}',

@@ -1,5 +1,5 @@
-# Lifting, sized for two CPU cores: trained on people who walk before four low cameras (data/cmu_mocap), tested on people
-# who run, dance, play and tumble before other cameras, and on others who walk before the same ones.
+# Lifting, sized for two CPU cores: trained on people who walk before four low cameras (data/cmu_mocap), tested on
+# people who run, dance, play and tumble before other cameras, and on others who walk before the same ones.
 _base_ = [
     '../default_runtime.py',
     '../datasets/cmu_mocap.py',
@@ -49,6 +49,9 @@ learned_hooks = [*_base_.custom_hooks, _base_.learned_hook]
 stages_of = dict(
     supervised=[_base_.pretrain_stage, _base_.last_stage],
     random=[_base_.pretrain_stage, dict(**_base_.last_stage, model=_base_.random_augmentation)],
-    no_feedback=[_base_.pretrain_stage, dict(**_base_.learned_stage, model=_base_.without_feedback, custom_hooks=learned_hooks)],
+    no_feedback=[
+        _base_.pretrain_stage,
+        dict(**_base_.learned_stage, model=_base_.without_feedback, custom_hooks=learned_hooks),
+    ],
     poseaug=[_base_.pretrain_stage, dict(**_base_.learned_stage, model=_base_.poseaug, custom_hooks=learned_hooks)],
 )
