@@ -1,4 +1,4 @@
-"""The blur of two strided passes against the full kernel, closed forms and the border."""
+"""The blur of two passes against the full kernel, closed forms and the border."""
 
 import pytest
 import torch
