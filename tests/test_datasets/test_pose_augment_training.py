@@ -132,8 +132,7 @@ def mmpose_dataset(config, files, clip, **kwargs):
 
 class TestMMPose:
     @pytest.mark.parametrize('name', [SIMPLE, VIDEO, MOTIONBERT])
-    @pytest.mark.parametrize('source', ['frames', 'clips'])
-    @pytest.mark.parametrize('kind', ['random', 'learned'])
+    @pytest.mark.parametrize(('source', 'kind'), [('frames', 'random'), ('clips', 'learned')])
     def test_its_lifters_train_on_changed_samples(self, name, source, kind, trained, request):
         config = Config.fromfile(CONFIGS / name)
         model = Config(dict(model=config.model.to_dict()))
