@@ -219,7 +219,7 @@ class TestCurriculum:
         loader.plan(50)
         limits = [11, 21, 31]
         for batch, draws in zip(range(50), loader.batch_sampler):
-            indices = [draw.index for draw in draws]
+            indices = draws.indices
             stage = sum(batch / 50 >= border for border in (1 / 3, 2 / 3))
             assert (ranks[indices] < limits[stage]).all()
             assert made.stage(batch) == stage

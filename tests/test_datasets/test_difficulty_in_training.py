@@ -60,7 +60,7 @@ class TestResume:
             return plain
 
         def indices(batches):
-            return [[draw.index for draw in batch] for batch in batches]
+            return [batch.indices for batch in batches]
 
         def run(start, stop):
             made, out = loader(), []
