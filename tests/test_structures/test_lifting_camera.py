@@ -121,9 +121,17 @@ def test_in_view_sees_every_side_the_depth_and_what_is_not_finite():
 
 
 def test_each_pose_has_the_frame_of_its_camera():
-    pose = torch.ones(2, 1, 3)
+    pose = torch.tensor([0.1, 0.1, 1.0]).expand(2, 1, 3)
     points = torch.tensor([[[0.0, 0.9]], [[0.0, 0.9]]])
     assert in_view(pose, points, torch.tensor([1.0, 0.5])).tolist() == [True, False]
+
+
+def test_what_the_projection_clamps_is_out_of_view():
+    pose = torch.tensor([[[1.9, 0.0, 2.0]], [[2.1, 0.0, 2.0]], [[0.0, -2.1, 2.0]]])
+    wide = torch.tensor([0.5, 0.5, 0, 0, 0, 0, 0, 0, 0])
+    points = project_h36m(pose, wide)
+    assert (points.abs() <= 1).all(), 'by their points alone all would be in the picture'
+    assert in_view(pose, points, 1.0).tolist() == [True, False, False]
 
 
 def test_shapes_that_do_not_fit_are_named(poses):
