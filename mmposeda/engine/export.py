@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import inspect
-import re
 from copy import deepcopy
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
 
+import mmposeda
 from mmposeda.models.adapters import DomainAdapter
 from mmposeda.registry import MODELS
+from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
 
 from .checkpoints import read
+
+_ROOT = Path(mmposeda.__file__).parent
 
 _HEAD = """# Made by mmposeda's tools/export.py; runs with MMPose alone.
 """
@@ -24,13 +29,16 @@ custom_imports = dict(imports={names}, allow_failed_imports=False)
 """
 # What MMPose's inference reads of a loader: the pipeline and the names of the joints.
 _PIPELINE_ONLY = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
+# MMPose's for single frames, where our data set gives whole batches and needs none
+_LIFTING_META = ('id', 'category_id', 'target_img_path', 'flip_indices', 'target_root')
+_REGISTRY = 'from mmposeda.registry import'
 
 
 def export_plain(config: Config, checkpoint: str, out_dir: str) -> tuple[Path, Path]:
     """Write the estimator that an adapter trained as MMPose's own.
 
-    Own network modules of the estimator (a backbone, say) are copied beside the config, which imports them, so that the
-    result needs no mmposeda.
+    Own modules of the estimator (a backbone, a codec) are copied beside the config, which imports them, so that the
+    result needs no mmposeda; those that need more of it than its registry as a package, with what they need.
 
     Args:
         config (Config): The adapter's config.
@@ -62,10 +70,7 @@ def export_plain(config: Config, checkpoint: str, out_dir: str) -> tuple[Path, P
     plain = ConfigDict(
         default_scope='mmpose',
         model=_plain(config.model['estimator']),
-        test_dataloader=dict(
-            **_PIPELINE_ONLY,
-            dataset=dict(type='CocoDataset', pipeline=_plain(config.test_dataloader.dataset.pipeline)),
-        ),
+        test_dataloader=dict(**_PIPELINE_ONLY, dataset=_dataset(config)),
     )
     local = _LOCAL.format(names=modules) if modules else ''
     (out / 'model.py').write_text(_HEAD + local + '\n' + Config(plain).pretty_text)
@@ -92,17 +97,73 @@ def _plain(node):
     return node.removeprefix('mmposeda.') if isinstance(node, str) else node
 
 
+def _dataset(config: Config) -> dict:
+    pipeline = config.test_dataloader.dataset.get('pipeline')
+    decoder = config.model['estimator']['head'].get('decoder')
+    if pipeline is None and config.model['estimator']['type'].endswith('PoseLifter'):
+        pipeline = [
+            dict(type='GenerateTarget', encoder=decoder),
+            dict(type='PackPoseInputs', meta_keys=_LIFTING_META),
+        ]
+        return dict(type='Human36mDataset', pipeline=_plain(pipeline))
+    return dict(type='CocoDataset', pipeline=_plain(pipeline))
+
+
 def _copy_own_modules(estimator: torch.nn.Module, out: Path) -> list[str]:
-    """Copy the files of mmposeda that define the estimator's networks; they register with MMPose there."""
-    files = set()
-    for module in estimator.modules():
-        if type(module).__module__.startswith('mmposeda.'):
-            files.add(Path(inspect.getsourcefile(type(module))))
-    names = []
-    for file in sorted(files):
-        source = file.read_text().replace('from mmposeda.registry import', 'from mmpose.registry import')
-        if re.search(r'^\s*(from|import) (mmposeda|\.)', source, re.MULTILINE):
-            raise TypeError(f'{file.name} needs more of mmposeda than its registry and cannot be exported')
-        (out / file.name).write_text(source)
-        names.append(file.stem)
+    """Copy the files of mmposeda that define the estimator's parts; they register with MMPose there."""
+    parts = [part for module in estimator.modules() for part in (module, *vars(module).values())]
+    own = {type(part) for part in parts if type(part).__module__.startswith('mmposeda.')}
+    files = {Path(inspect.getsourcefile(kind)) for kind in own}
+    needs = {file: _with_what_it_needs(file) for file in sorted(files) if _REGISTRY in file.read_text()}
+    names, package = [], {}
+    for file, needed in needs.items():
+        if needed == {file}:
+            (out / file.name).write_text(_registering_with_mmpose(file))
+            names.append(file.stem)
+        else:
+            package.update(dict.fromkeys(needed))
+    if package:
+        joint_sets = {METAINFO_DIR / f'{part.name}.py' for part in parts if isinstance(part, Skeleton)}
+        name = _write_package([*package, *filter(Path.is_file, joint_sets)], out)
+        inside = [file for file in needs if file in package]
+        names += ['.'.join([name, *file.relative_to(_ROOT).with_suffix('').parts]) for file in inside]
     return names
+
+
+def _with_what_it_needs(file: Path) -> set[Path]:
+    """A file of mmposeda and those that it imports, the registry left out."""
+    found, waiting = set(), [file]
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.level or node.module.startswith('mmposeda')):
+                continue
+            base = file.parents[node.level - 1] if node.level else _ROOT.parent
+            path = base.joinpath(*(node.module or '').split('.')).with_suffix('.py')
+            if not path.is_file():
+                raise TypeError(f'{file.name} imports from a package of mmposeda ({path.stem}) and cannot be exported')
+            if path != _ROOT / 'registry.py' and path not in found:
+                waiting.append(path)
+    return found
+
+
+def _write_package(files: list[Path], out: Path) -> str:
+    """Copy files into a package with the folders they have here; its name goes with what they say.
+
+    So two exports can be used in one process, whatever they have in common.
+    """
+    digest = hashlib.sha256(b''.join(file.read_bytes() for file in sorted(files)))
+    package = f'exported_{digest.hexdigest()[:8]}'
+    for file in files:
+        target = out / package / file.relative_to(_ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = _registering_with_mmpose(file).replace('from mmposeda.', f'from {package}.')
+        target.write_text(text.replace('.register_module()', '.register_module(force=True)'))
+        for folder in (target.parent, *target.parent.relative_to(out / package).parents):
+            (out / package / folder / '__init__.py').touch()
+    return package
+
+
+def _registering_with_mmpose(file: Path) -> str:
+    return file.read_text().replace(_REGISTRY, 'from mmpose.registry import')
