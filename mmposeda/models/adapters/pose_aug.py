@@ -343,14 +343,15 @@ class PoseAug(LiftingAdapter):
     def _update_discriminators(self, fakes: Fakes, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         logged = {}
         if self.disc3d is not None:
-            real = self._swapped(data['real_3d']['pose'])
-            logged.update(self._judge('3d', real, self.pool3d(fakes.pose.ba), optim_wrapper['disc3d']))
+            real, fake = self._swapped(data['real_3d']['pose']), _finite(fakes.pose.ba, fakes.source)
+            logged.update(self._judge('3d', real, self.pool3d(fake), optim_wrapper['disc3d']))
         if self.disc2d is not None:
             stream = data['real_2d']
             real = stream['keypoints']
             if 'pose' in stream:
                 real = project_h36m(self._swapped(stream['pose']), stream['camera'])
-            logged.update(self._judge('2d', real, self.pool2d(fakes.points_rt), optim_wrapper['disc2d']))
+            fake = _finite(fakes.points_rt, fakes.points)
+            logged.update(self._judge('2d', real, self.pool2d(fake), optim_wrapper['disc2d']))
         return logged
 
     def _judge(self, name: str, real: Tensor, fake: Tensor, optim_wrapper) -> dict[str, Tensor]:
@@ -386,3 +387,8 @@ def _mean_of(values: Tensor, rows: Tensor) -> Tensor:
     """Mean of values (B, G) over the rows that are chosen (B,); 0 where none is."""
     chosen = torch.where(rows[:, None], values, 0.0)
     return chosen.sum() / (rows.sum() * values.shape[1]).clamp_min(1)
+
+
+def _finite(fake: Tensor, source: Tensor) -> Tensor:
+    """Fakes (B, J, D), and their sources where they are not finite: a pool would give such ones back for long."""
+    return torch.where(fake.isfinite().flatten(1).all(1)[:, None, None], fake, source)
