@@ -72,7 +72,10 @@ class LiftingAdapter(DomainAdapter):
         if not isinstance(inputs, Mapping):
             return self.estimator(inputs, data_samples, mode=mode)
         if mode == 'loss':
-            raise RuntimeError(f'{type(self).__name__} makes its updates in train_step and has no single loss.')
+            raise RuntimeError(
+                f'{type(self).__name__} makes its updates in train_step and has no single loss. For several processes '
+                "set model_wrapper_cfg=dict(type='PartParallel')"
+            )
         predicted = self._predict(inputs['keypoints'])
         if mode == 'tensor':
             return predicted
