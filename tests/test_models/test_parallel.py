@@ -1,8 +1,11 @@
+import pytest
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
-from mmposeda.models.parallel import update_part
+from mmposeda.models.parallel import PartParallel, update_part
 
 
 def test_an_update_reaches_its_part_alone():
@@ -24,3 +27,24 @@ def test_an_update_equals_that_of_a_plain_wrapper():
         for _ in range(3):
             update(wrapper, layer(torch.ones(3, 2)).square().sum())
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters()))
+
+
+PARTS = dict(constructor='PartOptimWrapperConstructor', weight=dict(optimizer=dict(type='SGD', lr=0.1)))
+
+
+def test_the_wrapper_is_found_by_mmengine_and_leaves_the_model_as_it_is():
+    # Runner.wrap_model looks its name up so
+    assert MODEL_WRAPPERS.get('PartParallel') is PartParallel
+    model = nn.ModuleDict(dict(weight=nn.Linear(2, 2)))
+    before = [p.detach().clone() for p in model.parameters()]
+    wrapped = PartParallel(model)
+    assert is_model_wrapper(wrapped) and wrapped.module is model
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+
+
+def test_other_wrappers_are_refused_with_the_way_out():
+    model = nn.Module()
+    model.weight = nn.Linear(2, 2)
+    assert list(build_optim_wrapper(PartParallel(model), PARTS).keys()) == ['weight']
+    with pytest.raises(ValueError, match=r"DataParallel makes one update.*dict\(type='PartParallel'\)"):
+        build_optim_wrapper(nn.DataParallel(model), PARTS)
