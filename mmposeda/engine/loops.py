@@ -97,7 +97,7 @@ class EpochBasedTrainLoop(_EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         skip = self._iter - self._epoch * len(self.dataloader)
-        if not 0 <= skip < len(self.dataloader):
+        if not 0 <= skip <= len(self.dataloader):
             self.runner.logger.warning(
                 f'Iteration {self._iter} is not in epoch {self._epoch} of {len(self.dataloader)} batches: the data or '
                 'the number of processes have changed; going on at the start of the epoch'

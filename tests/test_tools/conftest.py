@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from toy import write_toy
 from toy_adaptation import write_adaptation
+from toy_lifting import write_lifting
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,5 +42,13 @@ def free_port():
 def toy_adaptation(tmp_path):
     """Return a function that writes the toy adaptation, with more config text, and returns its config's path."""
     return lambda more='', **kwargs: write_adaptation(
+        tmp_path, ROOT / 'configs' / '_base_' / 'default_runtime.py', more, **kwargs
+    )
+
+
+@pytest.fixture
+def toy_lifting(tmp_path):
+    """Return a function that writes the toy lifting task, with more config text, and returns its config's path."""
+    return lambda more='', **kwargs: write_lifting(
         tmp_path, ROOT / 'configs' / '_base_' / 'default_runtime.py', more, **kwargs
     )

@@ -23,6 +23,7 @@ CASES = dict(
     iterations=('iter_3.pth', UDAPE, ''),
     epochs=('epoch_1.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(by_epoch=True, interval=1)\n'),
     inside_an_epoch=('iter_2.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(interval=2)\n'),
+    after_the_last_batch_of_an_epoch=('iter_3.pth', UDAPE, EPOCHS + 'default_hooks["checkpoint"].update(interval=3)\n'),
     inside_an_accumulation=('iter_3.pth', UDAPE, 'optim_wrapper = dict(accumulative_counts=2)\n'),
     inside_a_round_of_labels=('iter_3.pth', CCSSL, ''),
     between_rounds_of_labels=('iter_3.pth', CCSSL.replace('rounds=3', 'rounds=2'), ''),
