@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -122,6 +123,7 @@ def _measure(build: Callable, args: Namespace) -> tuple[int, int]:
     torch.set_num_threads(1)
     epoch = build(args)
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed while it was built would hide what the epoch takes
     held = _status('VmRSS')
     Path('/proc/self/clear_refs').write_text('5')  # the peak begins anew
     epoch()

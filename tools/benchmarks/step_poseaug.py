@@ -35,7 +35,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'poseaug' / 'h36m2cr
 PARTS = 'student', 'augmentor', 'disc3d', 'disc2d'
 PHASES = 'augmentor and discriminators', 'lifter on fakes', 'lifter on real'
 ORDERS = dict(epoch='phase after phase', joint='all updates in each step')
-MEMORY_SIZES = 32768, 65536, 131072
+MEMORY_SIZES = 16384, 65536
 
 
 class HeldLoop:
@@ -105,6 +105,8 @@ def settings(args: Namespace) -> Config:
     loader.dataset.dataset = dict(type='DrawnPoses', number=args.poses)
     if args.lifter == 'small':
         config.model.estimator.backbone.update(num_blocks=1, channels=8)
+        for part in ('augmentor', 'disc3d', 'disc2d'):
+            config.model[part].hidden = 8
     for part in ('val_dataloader', 'val_evaluator', 'val_cfg', 'test_dataloader', 'test_evaluator', 'test_cfg'):
         config[part] = None
     config.default_hooks.checkpoint = config.load_from = None
@@ -198,7 +200,7 @@ def settled(args: Namespace) -> Callable[[], float]:
 
 
 def build_small(args: Namespace) -> Epochs:
-    """Epochs with next to no lifter, whose memory is that of the poses."""
+    """Epochs with next to no networks, whose memory is that of the poses."""
     init_default_scope('mmposeda')
     return Epochs(Namespace(**{**vars(args), 'lifter': 'small'}))
 
@@ -213,7 +215,7 @@ def their_epochs(args: Namespace, dataset: DrawnPoses):
 
 
 def build_their_small(args: Namespace):
-    """Theirs likewise."""
+    """Theirs with next to no lifter."""
     epochs = their_epochs(args, DrawnPoses(number=args.poses))
     epochs.learn_with(nn.Sequential(nn.Flatten(), nn.Linear(32, 48), nn.Unflatten(1, (16, 3))))
     return epochs
