@@ -127,9 +127,3 @@ def test_nan_of_one_stops_both(launch):
     listed = sorted(path.name for path in folder.glob('*/nonfinite_*'))
     assert listed == ['nonfinite_3_rank0.txt', 'nonfinite_3_rank1.txt']
     assert last(folder)['meta']['iter'] == 2
-
-
-def test_another_wrapper_is_refused(launch):
-    folder, codes = launch('joint', "model_wrapper_cfg = dict(type='MMDistributedDataParallel')\n")
-    assert 0 not in codes
-    assert not list(folder.glob('*.pth'))
