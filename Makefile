@@ -25,9 +25,9 @@ $(STAMP): $(REQUIREMENTS) setup.py
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
 
-# Small tensors: more threads than one cost more than they bring
+# Small tensors: a process a core with one thread each
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
