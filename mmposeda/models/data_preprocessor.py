@@ -9,7 +9,7 @@ from mmengine.model import BaseDataPreprocessor
 
 from mmposeda.registry import MODELS
 
-DOMAINS = ('source', 'target')
+DOMAINS = ('source', 'target', 'pair')
 
 
 @MODELS.register_module()
@@ -18,7 +18,8 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
 
     In training it returns ``dict(inputs=dict(source=Tensor(B, 3, H, W), target=...), data_samples=dict(source=[...],
     target=[...]))``; a domain that the batch lacks is missing from both dicts. The domain is the ``domain`` entry of a
-    sample's metainfo, ``source`` without one. Outside training the base's own output comes back untouched, so
+    sample's metainfo, ``source`` without one. Samples of the domain ``pair`` hold V pictures of one scene, (3 V, H, W),
+    and become ``pair=Tensor(B, V, 3, H, W)``. Outside training the base's own output comes back untouched, so
     evaluation sees a plain MMPose model. Keys of the batch other than ``inputs`` and ``data_samples`` (MMPose's
     ``CombinedDataset`` adds some) are left out.
 
@@ -48,7 +49,7 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
             training (bool): whether to split by domain.
 
         Raises:
-            ValueError: a sample names a domain other than source and target.
+            ValueError: a sample names a domain other than source, target and pair.
         """
         self.base._device = self.device  # .to() of a module reaches the base's buffers but not this
         if not training:
@@ -59,15 +60,31 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
             places.setdefault(sample.metainfo.get('domain', DOMAINS[0]), []).append(i)
         unknown = set(places) - set(DOMAINS)
         if unknown:
-            raise ValueError(f'samples of domain {sorted(unknown)} in a batch, expected {" or ".join(DOMAINS)}')
+            raise ValueError(f'samples of domain {sorted(unknown)} in a batch, expected one of {DOMAINS}')
         out: dict = dict(inputs={}, data_samples={})
         for domain in DOMAINS:
             if domain in places:
                 picked = places[domain]
                 part = inputs[picked] if torch.is_tensor(inputs) else [inputs[i] for i in picked]
-                done = self.base(dict(inputs=part, data_samples=[samples[i] for i in picked]), True)
+                part = dict(inputs=part, data_samples=[samples[i] for i in picked])
+                done = self._pairs(part) if domain == 'pair' else self.base(part, True)
                 out['inputs'][domain], out['data_samples'][domain] = done['inputs'], done['data_samples']
         return out
+
+    def _pairs(self, part: dict) -> dict:
+        inputs, samples = part['inputs'], part['data_samples']
+        views = len(inputs[0]) // 3
+        if any(len(x) != 3 * views for x in inputs) or not views:
+            raise ValueError(
+                'pairs of one batch must hold as many pictures of 3 channels each, got '
+                f'{sorted({len(x) for x in inputs})} channels: take pairs of sequences and still pictures from '
+                'different loaders'
+            )
+        flat = [picture for x in inputs for picture in x.split(3)]
+        done = self.base(dict(inputs=flat, data_samples=[sample for sample in samples for _ in range(views)]), True)
+        return dict(
+            inputs=done['inputs'].unflatten(0, (len(samples), views)), data_samples=done['data_samples'][::views]
+        )
 
 
 @MODELS.register_module()

@@ -19,6 +19,19 @@ class Views(NamedTuple):
     matrices: Tensor
 
 
+class Colours(NamedTuple):
+    """One draw of how pictures are coloured and blurred: factors (B, C, 1, 1), and deviations in pixels (B, 1).
+
+    None where the generator leaves a change out.
+    """
+
+    blur: Tensor | None
+    gain: Tensor | None
+    brightness: Tensor | None
+    contrast: Tensor | None
+    saturation: Tensor | None
+
+
 class ViewGenerator(nn.Module):
     """Affine and colour augmentation of normalised pictures.
 
@@ -65,7 +78,27 @@ class ViewGenerator(nn.Module):
         """Draw the shared crop: matrices from the uncropped pictures to the base frame, (B, 3, 3)."""
         return sample_crop(len(images), (images.shape[-1], images.shape[-2]), self.ranges, images.device)
 
-    def forward(self, images: Tensor, base: Tensor, mean: Tensor, std: Tensor, matrices: Tensor | None = None) -> Views:
+    def matrices(self, images: Tensor) -> Tensor:
+        """Draw changes from the base frame to a view, (B, 3, 3)."""
+        return sample_affine(len(images), (images.shape[-1], images.shape[-2]), self.ranges, images.device)
+
+    def colours(self, images: Tensor) -> Colours:
+        """Draw colours and blur for pictures (B, 3, h, w)."""
+        blur = torch.rand(len(images), 1, device=images.device) * self.blur if self.blur else None
+        gain = self._factor(images, self.gain, channels=3)
+        return Colours(
+            blur, gain, *(self._factor(images, m) for m in (self.brightness, self.contrast, self.saturation))
+        )
+
+    def forward(
+        self,
+        images: Tensor,
+        base: Tensor,
+        mean: Tensor,
+        std: Tensor,
+        matrices: Tensor | None = None,
+        colours: Colours | None = None,
+    ) -> Views:
         """Make one random view of every picture.
 
         Args:
@@ -74,46 +107,49 @@ class ViewGenerator(nn.Module):
             mean (Tensor): Normalisation on the scale 0..255, (1, 3, 1, 1).
             std (Tensor): Likewise.
             matrices (Tensor, optional): Base frame to view, (B, 3, 3), in place of random ones.
+            colours (Colours, optional): In place of random ones.
 
         Returns:
             Views: Pictures of the same size with black (0 before normalisation) outside, and their matrices.
         """
-        size = (images.shape[-1], images.shape[-2])
-        if matrices is None:
-            matrices = sample_affine(len(images), size, self.ranges, images.device)
-        unit = warp((images * std + mean) / 255, compose(matrices, base))
-        return Views((self._jitter(self._blur(unit)) * 255 - mean) / std, matrices)
+        matrices = self.matrices(images) if matrices is None else matrices
+        colours = self.colours(images) if colours is None else colours
+        unit = _blurred(warp((images * std + mean) / 255, compose(matrices, base)), colours.blur, self.blur)
+        return Views((_coloured(unit, colours) * 255 - mean) / std, matrices)
 
-    def _factor(self, like: Tensor, magnitude: float) -> Tensor:
-        return 1 + magnitude * (torch.rand(len(like), 1, 1, 1, device=like.device) * 2 - 1)
+    def _factor(self, like: Tensor, magnitude: float, channels: int = 1) -> Tensor | None:
+        if not magnitude:
+            return None
+        return 1 + magnitude * (torch.rand(len(like), channels, 1, 1, device=like.device) * 2 - 1)
 
-    def _jitter(self, x: Tensor) -> Tensor:
-        weights = x.new_tensor(_LUMA).view(1, 3, 1, 1)
-        if self.gain:
-            factor = 1 + self.gain * (torch.rand(len(x), 3, 1, 1, device=x.device) * 2 - 1)
-            x = (x * factor).clamp(0, 1)
-        if self.brightness:
-            x = (x * self._factor(x, self.brightness)).clamp(0, 1)
-        if self.contrast:
-            grey = (x * weights).sum(1, keepdim=True).mean((-2, -1), keepdim=True)
-            x = torch.lerp(grey.expand_as(x), x, self._factor(x, self.contrast)).clamp(0, 1)
-        if self.saturation:
-            grey = (x * weights).sum(1, keepdim=True)
-            x = torch.lerp(grey.expand_as(x), x, self._factor(x, self.saturation)).clamp(0, 1)
+
+def _coloured(x: Tensor, colours: Colours) -> Tensor:
+    weights = x.new_tensor(_LUMA).view(1, 3, 1, 1)
+    if colours.gain is not None:
+        x = (x * colours.gain).clamp(0, 1)
+    if colours.brightness is not None:
+        x = (x * colours.brightness).clamp(0, 1)
+    if colours.contrast is not None:
+        grey = (x * weights).sum(1, keepdim=True).mean((-2, -1), keepdim=True)
+        x = torch.lerp(grey.expand_as(x), x, colours.contrast).clamp(0, 1)
+    if colours.saturation is not None:
+        grey = (x * weights).sum(1, keepdim=True)
+        x = torch.lerp(grey.expand_as(x), x, colours.saturation).clamp(0, 1)
+    return x
+
+
+def _blurred(x: Tensor, sigma: Tensor | None, largest: float) -> Tensor:
+    """Blur by deviations (B, 1), in a window that serves the largest."""
+    if sigma is None:
         return x
-
-    def _blur(self, x: Tensor) -> Tensor:
-        if not self.blur:
-            return x
-        radius = max(1, round(2 * self.blur))
-        offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
-        sigma = (torch.rand(len(x), 1, device=x.device) * self.blur).clamp_min(1e-3)
-        kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), -1)  # (B, 2r + 1)
-        batch, channels, height, width = x.shape
-        flat = x.reshape(1, -1, height, width)
-        kernel = kernel.repeat_interleave(channels, 0)[:, None]
-        for shaped in (kernel[..., None], kernel[:, :, None]):
-            pad = (shaped.shape[-1] // 2,) * 2 + (shaped.shape[-2] // 2,) * 2
-            flat = nn.functional.pad(flat, pad, mode='replicate')
-            flat = nn.functional.conv2d(flat, shaped, groups=batch * channels)
-        return flat.view(batch, channels, height, width)
+    radius = max(1, round(2 * largest))
+    offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.softmax(-(offsets**2) / (2 * sigma.clamp_min(1e-3) ** 2), -1)  # (B, 2r + 1)
+    batch, channels, height, width = x.shape
+    flat = x.reshape(1, -1, height, width)
+    kernel = kernel.repeat_interleave(channels, 0)[:, None]
+    for shaped in (kernel[..., None], kernel[:, :, None]):
+        pad = (shaped.shape[-1] // 2,) * 2 + (shaped.shape[-2] // 2,) * 2
+        flat = nn.functional.pad(flat, pad, mode='replicate')
+        flat = nn.functional.conv2d(flat, shaped, groups=batch * channels)
+    return flat.view(batch, channels, height, width)

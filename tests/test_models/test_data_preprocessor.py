@@ -77,5 +77,26 @@ def test_moves_with_the_module_around_it():
 
 
 def test_unknown_domain_is_refused():
-    with pytest.raises(ValueError, match="'other'.*source or target"):
+    with pytest.raises(ValueError, match="'other'.*'source', 'target'"):
         DomainDataPreprocessor(BASE)(batch(['other']), True)
+
+
+@pytest.mark.parametrize('views', [1, 2])
+def test_pairs_are_preprocessed_picture_by_picture(views):
+    data = batch(['source', 'pair', 'target', 'pair'])
+    for i in (1, 3):
+        data['inputs'][i] = torch.cat([data['inputs'][i] + v for v in range(views)])
+    out = DomainDataPreprocessor(BASE)(data, True)
+    assert out['inputs']['pair'].shape == (2, views, 3, 8, 8)
+    assert [s.img_id for s in out['data_samples']['pair']] == [1, 3]
+    for v in range(views):
+        alone = dict(inputs=[data['inputs'][i][3 * v : 3 * v + 3] for i in (1, 3)], data_samples=[])
+        want = MODELS.build(BASE)(alone, True)['inputs']
+        torch.testing.assert_close(out['inputs']['pair'][:, v], want, rtol=0, atol=0)
+
+
+def test_pairs_and_still_pictures_in_one_batch_are_refused():
+    data = batch(['pair', 'pair'])
+    data['inputs'][1] = data['inputs'][1].repeat(2, 1, 1)
+    with pytest.raises(ValueError, match=r'as many pictures of 3 channels each, got \[3, 6\]'):
+        DomainDataPreprocessor(BASE)(data, True)

@@ -143,19 +143,35 @@ def test_view_fills_with_black_and_shares_the_base_crop():
     torch.testing.assert_close(out[..., 0, 0], (-MEAN / STD).view(1, 3).expand(2, 3))
 
 
+def recoloured(x, **ranges):
+    """Pictures (B, 3, h, w) in [0, 1] as a generator without geometry makes them."""
+    off = dict(brightness=0, contrast=0, saturation=0)
+    views = ViewGenerator(0, 0, 0, (1, 1), (1, 1), **{**off, **ranges})
+    return views(x, torch.eye(3).expand(len(x), 3, 3), torch.zeros(1, 3, 1, 1), torch.full((1, 3, 1, 1), 255.0)).images
+
+
 def test_blur_keeps_flat_pictures_and_the_mean():
-    views = ViewGenerator(blur=2.0)
     flat = torch.full((2, 3, 16, 16), 0.4)
-    torch.testing.assert_close(views._blur(flat), flat)
+    torch.testing.assert_close(recoloured(flat, blur=2.0), flat)
     noise = torch.rand(2, 3, 32, 32)
-    assert views._blur(noise).var() < noise.var()
+    assert recoloured(noise, blur=2.0).var() < noise.var()
 
 
 def test_jitter_stays_in_range_and_grey_pictures_stay_grey():
-    views = ViewGenerator(brightness=1.0, contrast=1.0, saturation=1.0)
-    out = views._jitter(torch.rand(8, 1, 8, 8).expand(-1, 3, -1, -1))
+    grey = torch.rand(8, 1, 8, 8).expand(-1, 3, -1, -1)
+    out = recoloured(grey, brightness=1.0, contrast=1.0, saturation=1.0)
     assert out.min() >= 0 and out.max() <= 1
     torch.testing.assert_close(out[:, 0], out[:, 1], atol=1e-5, rtol=0)
+
+
+def test_views_with_one_draw_have_the_same_geometry_and_colours():
+    views = ViewGenerator(blur=1.0, gain=0.2)
+    x = pictures(4)
+    base = views.base(x)
+    first = views(x, base, MEAN, STD)
+    drawn = views.matrices(x), views.colours(x)
+    torch.testing.assert_close(*(views(x, base, MEAN, STD, *drawn).images for _ in range(2)), rtol=0, atol=0)
+    assert not torch.equal(first.images, views(x, base, MEAN, STD, *drawn).images)
 
 
 def test_matrix_roots_equal_the_eigenvalue_form():

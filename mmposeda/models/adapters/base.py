@@ -42,6 +42,7 @@ class DomainAdapter(BaseModel):
     """
 
     copies: tuple[str, ...] = ('student',)
+    needed_domains: tuple[str, ...] = ('source',)
 
     def __init__(self, estimator: dict, predict_with: str = 'student', init_cfg: dict | None = None) -> None:
         estimator = deepcopy(estimator)
@@ -71,8 +72,9 @@ class DomainAdapter(BaseModel):
         """
         if mode != 'loss':
             return self.estimator(inputs, data_samples, mode=mode)
-        if 'source' not in inputs:
-            raise ValueError('A training batch without a source sample: check the quotas of the DomainSampler.')
+        for domain in self.needed_domains:
+            if domain not in inputs:
+                raise ValueError(f'A training batch without a {domain} sample: check the quotas of the DomainSampler.')
         return self.loss(inputs, data_samples)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
@@ -161,21 +163,27 @@ class MeanTeacherAdapter(DomainAdapter):
                         teacher.train(student.training)
         return self
 
+    def taught(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Parts of the teacher, and the student's that they follow."""
+        return [(self.teacher, self.student)]
+
     @torch.no_grad()
     def start_teacher(self) -> None:
         """Copy the student, weights and buffers, to the teacher."""
-        self.teacher.load_state_dict(self.student.state_dict())
+        for teacher, student in self.taught():
+            teacher.load_state_dict(student.state_dict())
 
     @torch.no_grad()
     def update_teacher(self) -> None:
         """Move the teacher towards the student by ``1 - keep_rate``, in one fused call."""
-        teacher, student = list(self.teacher.parameters()), list(self.student.parameters())
+        teacher, student = ([p for part in side for p in part.parameters()] for side in zip(*self.taught()))
+        buffers = list(zip(*([b for part in side for b in part.buffers()] for side in zip(*self.taught()))))
         if self.teacher_bn == 'ema':
-            pairs = [(t, s) for t, s in zip(self.teacher.buffers(), self.student.buffers()) if t.is_floating_point()]
-            teacher += [t for t, _ in pairs]
-            student += [s for _, s in pairs]
+            averaged = [(t, s) for t, s in buffers if t.is_floating_point()]
+            teacher += [t for t, _ in averaged]
+            student += [s for _, s in averaged]
         if self.teacher_bn != 'own':
-            for t, s in zip(self.teacher.buffers(), self.student.buffers()):
+            for t, s in buffers:
                 if self.teacher_bn == 'copy' or not t.is_floating_point():
                     t.copy_(s)
         torch._foreach_lerp_(teacher, student, 1 - self.keep_rate)

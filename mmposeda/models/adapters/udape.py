@@ -18,11 +18,15 @@ from .base import MeanTeacherAdapter, flip_pairs, prefixed
 
 
 class PseudoLabels(NamedTuple):
-    """The teacher's answer in the base frame: cells (B, K, 2), confidence (B, K), and heatmaps (B, K, H, W)."""
+    """The teacher's answer in the base frame: cells (B, K, 2), confidence (B, K), and heatmaps (B, K, H, W).
+
+    A method that lifts poses adds those of each of the teacher's views, (V, B, K, 3).
+    """
 
     points: Tensor
     confidence: Tensor
     heatmaps: Tensor
+    poses: Tensor | None = None
 
 
 class TargetViews(NamedTuple):
@@ -109,7 +113,7 @@ class UDAPE(MeanTeacherAdapter):
         """Supervised loss of the source half and consistency loss of the target half (``L_sup + lambda_c L_cons``)."""
         source, target = inputs['source'], inputs.get('target')
         if not self.consistency_weight and not self._styles_source():
-            return prefixed('sup', self.student.loss(source, data_samples['source']))
+            return prefixed('sup', self.supervise(source, data_samples['source']))
         if target is None:
             raise ValueError('UDAPE wants target samples in every batch: check the quotas of the DomainSampler.')
         losses = {}
@@ -117,7 +121,7 @@ class UDAPE(MeanTeacherAdapter):
             views = self.make_views(target)
             painted = self.paint(source, views.teacher[0], self.s2t)
         # Two passes, so that batch normalisation sees one domain at a time (reference code).
-        losses.update(prefixed('sup', self.student.loss(painted, data_samples['source'])))
+        losses.update(prefixed('sup', self.supervise(painted, data_samples['source'])))
         if self.consistency_weight:
             pseudo = self.pseudo_label(views, source)
             student_view = self.hide_joint(views, pseudo)
@@ -126,6 +130,10 @@ class UDAPE(MeanTeacherAdapter):
             signs = collapse_signs(pseudo.points, self.layout.size[0], pairs, self.layout.sigma)
             losses.update(prefixed('unsup', signs))
         return losses
+
+    def supervise(self, images: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Losses of labelled pictures (B, 3, h, w)."""
+        return self.student.loss(images, data_samples)
 
     def make_views(self, target: Tensor) -> TargetViews:
         """Draw the shared base crop and the independent student and teacher views of it."""
@@ -171,11 +179,20 @@ class UDAPE(MeanTeacherAdapter):
         All joints and cells stay in the denominator (paper's code). Unlike there, cells that the student's view does
         not cover are left out, where the reference compares padding with labels.
         """
+        heatmaps = predict_heatmaps(self.student, images)
+        return self.compare_heatmaps(heatmaps, matrix, pseudo, self.select(pseudo))
+
+    def select(self, pseudo: PseudoLabels) -> Tensor:
+        """Pseudo-heatmaps to trust, boolean (B, K)."""
+        return select_confident(pseudo.confidence, self.mask_ratio, self.mask_scope)
+
+    def compare_heatmaps(
+        self, heatmaps: Tensor, matrix: Tensor, pseudo: PseudoLabels, keep: Tensor
+    ) -> dict[str, Tensor]:
+        """The loss of :meth:`consistency` for heatmaps (B, K, H, W) of views with matrices (B, 3, 3)."""
         to_view = self._to_heatmap(matrix)
-        heatmaps = warp(predict_heatmaps(self.student, images).float(), invert(to_view))
-        keep = select_confident(pseudo.confidence, self.mask_ratio, self.mask_scope)
-        covered = self._covered(to_view)
-        error = (heatmaps - pseudo.heatmaps) ** 2 * (keep[..., None, None] & covered)
+        error = (warp(heatmaps.float(), invert(to_view)) - pseudo.heatmaps) ** 2
+        error = error * (keep[..., None, None] & self._covered(to_view))
         return dict(
             loss_consistency=self.consistency_weight * error.mean(),
             confidence=pseudo.confidence.mean(),
@@ -201,7 +218,7 @@ class UDAPE(MeanTeacherAdapter):
             'teacher view': views.teacher[0],
             'student view': self.hide_joint(views, pseudo),
             'points': transform_points(pseudo.points * scale, views.student_matrix),
-            'kept': select_confident(pseudo.confidence, self.mask_ratio, self.mask_scope),
+            'kept': self.select(pseudo),
         }
 
     def _styles_source(self) -> bool:
