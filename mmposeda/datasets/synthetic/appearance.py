@@ -48,7 +48,16 @@ def _other(rng, color, least=0.3):
     return 1 - np.asarray(color)
 
 
-def _cloth(rng, record, color, plain):
+def skin_color(rng):
+    """Linear colour of somebody's skin; light tones a little more often than dark ones."""
+    tone = rng.uniform(0, len(_SKIN) - 1) if rng.random() < 0.6 else rng.uniform(0, 2.5)
+    low = int(tone)
+    skin = _SKIN[low] + (tone - low) * (_SKIN[min(low + 1, len(_SKIN) - 1)] - _SKIN[low])
+    return linear(np.clip(skin * rng.uniform(0.95, 1.05, 3), 0, 1))
+
+
+def fill_cloth(rng, record, color, plain):
+    """Fill a record of a cloth of one sRGB colour, plain with that chance; returns its second colour."""
     record['a'] = linear(color)
     second = _other(rng, color)
     record['b'], record['c'] = linear(second), linear(cloth_color(rng))
@@ -120,7 +129,7 @@ def _hair(rng, p, female):
 
 def _shirt(rng, p, female, shirt):
     p['has_shirt'] = 1
-    second = _cloth(rng, p['shirt'], shirt, 0.5)
+    second = fill_cloth(rng, p['shirt'], shirt, 0.5)
     p['mark'] = linear(_other(rng, shirt, 0.4))
     p['number'] = linear(_other(rng, np.clip(p['mark'] ** (1 / 2.2), 0, 1), 0.4))
     p['sleeve'] = linear(second if rng.random() < 0.5 else cloth_color(rng))
@@ -151,9 +160,9 @@ def _outfit(rng, p, female):
     )
     p['trousers_loose'] = rng.choice([0.002, rng.uniform(0.005, 0.014), rng.uniform(0.014, 0.05)], p=[0.22, 0.4, 0.38])
     p['leg_stripe'] = float(rng.random() < 0.15)
-    _cloth(rng, p['trousers'], trousers, 0.8)
+    fill_cloth(rng, p['trousers'], trousers, 0.8)
     if kind < 0.2:  # leotard or singlet: one piece, bare or covered arms
-        _cloth(rng, p['shirt'], shirt, 0.45)
+        fill_cloth(rng, p['shirt'], shirt, 0.45)
         for name in ('a', 'b', 'c', 'kind', 'scale', 'phase', 'angle'):
             p['trousers'][name] = p['shirt'][name]
         p['leg_t'] = rng.choice([-0.02, 0.08, 0.4, 2.0], p=[0.45, 0.2, 0.2, 0.15])
@@ -187,10 +196,7 @@ def sample_person(rng, dtype, *, texture=1.0):
     p = np.zeros((), dtype)
     shape = sample_phenotype(rng)
     female = shape[0] > 0.5
-    tone = rng.uniform(0, len(_SKIN) - 1) if rng.random() < 0.6 else rng.uniform(0, 2.5)
-    low = int(tone)
-    skin = _SKIN[low] + (tone - low) * (_SKIN[min(low + 1, len(_SKIN) - 1)] - _SKIN[low])
-    p['skin'] = linear(np.clip(skin * rng.uniform(0.95, 1.05, 3), 0, 1))
+    p['skin'] = skin_color(rng)
     p['lips'] = p['skin'] * [0.85, 0.5, 0.5] * rng.uniform(0.8, 1)
     p['iris'] = linear(_IRIS[rng.integers(len(_IRIS))])
     extra = _hair(rng, p, female)

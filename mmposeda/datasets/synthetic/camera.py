@@ -80,20 +80,32 @@ def view_rotation(view, g):
         view (dict): From :meth:`ViewDistribution.sample`.
         g (np.ndarray): (31, 3, 3) world rotations of the bones.
     """
-    if view['turned'] and not view['frontal']:
-        return FRONT @ view['free']
     ahead = facing(g)
     flat = np.hypot(ahead[0], ahead[1])
     heading = np.arctan2(ahead[0], -ahead[1]) if flat > 0.25 else 0.0
-    upright = axis_angle(np.array([0, 0, np.radians(view['azimuth']) - heading]))
-    rotation = axis_angle(np.array([np.radians(view['elevation']), 0, 0])) @ FRONT @ upright
+    return orient(view, FRONT, np.array([0, 0, 1.0]), heading)
+
+
+def orient(view, front, up, heading=0.0):
+    """Rotation (3, 3) from a figure's axes to camera axes.
+
+    Args:
+        view (dict): From :meth:`ViewDistribution.sample`.
+        front (np.ndarray): (3, 3) to the axes of a camera in front of the figure.
+        up (np.ndarray): (3,) what is up for the figure; the azimuth turns about it.
+        heading (float): Azimuth in radians at which the figure looks.
+    """
+    if view['turned'] and not view['frontal']:
+        return front @ view['free']
+    upright = axis_angle(up * (np.radians(view['azimuth']) - heading))
+    rotation = axis_angle(np.array([np.radians(view['elevation']), 0, 0])) @ front @ upright
     turn = view['roll'] + (view['spin'] if view['turned'] else 0)
     if view['turned']:
         rotation = axis_angle(np.array([np.radians(view['tilt']), 0, 0])) @ rotation
     return axis_angle(np.array([0, 0, np.radians(turn)])) @ rotation
 
 
-def place_camera(view, rotation, joints, size):
+def place_camera(view, rotation, joints, size, nearest=0.6):
     """Camera that frames the joints.
 
     Args:
@@ -101,10 +113,10 @@ def place_camera(view, rotation, joints, size):
         rotation (np.ndarray): (3, 3) world to camera axes.
         joints (np.ndarray): (J, 3) posed joints, world metres.
         size (int): Picture width and height, pixels.
+        nearest (float): Least depth of a joint, metres.
 
     Returns:
-        tuple: translation (3,) so that ``x_camera = rotation @ x + translation``, focal length in pixels,
-        principal point
+        tuple: translation (3,) so that ``x_camera = rotation @ x + translation``, focal length in pixels, principal point
         (2,) in index pixels (the centre of pixel i is i).
     """
     middle = (joints.max(0) + joints.min(0)) / 2
@@ -112,10 +124,10 @@ def place_camera(view, rotation, joints, size):
     # the person is off the optical axis as in a crop from a larger photo
     translation = distance * np.array([view['offset'][0], view['offset'][1], 1.0]) - rotation @ middle
     at = apply(rotation[None], joints) + translation
-    nearest = at[:, 2].min()
-    if nearest < 0.6:
-        translation[2] += 0.6 - nearest
-        at[:, 2] += 0.6 - nearest
+    short = nearest - at[:, 2].min()
+    if short > 0:
+        translation[2] += short
+        at[:, 2] += short
     flat = at[:, :2] / at[:, 2:]
     low, high = flat.min(0), flat.max(0)
     focal = view['fill'] * size / max((high - low).max(), 1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 
@@ -106,7 +108,7 @@ class RenderedFigures:
             self._scenes[number] = scene
         return scene
 
-    def _draw(self, numbers, frames, size=None):
+    def _draw(self, numbers, frames):
         scenes = [self._scene(n) for n in numbers]
 
         def stack(key):
@@ -116,7 +118,7 @@ class RenderedFigures:
             return np.stack([s[key][t] for s, t in zip(scenes, frames)])
 
         drawing = self.renderer.draw(
-            size or self.size,
+            self.size,
             stack('rest'),
             stack('heads'),
             stack('tails'),
@@ -158,18 +160,15 @@ class RenderedFigures:
             out.append(self._compose(drawing, k, self.streams(numbers[k]), scene, label))
         return out
 
-    def _draw_others(self, count, size):
+    @cached_property
+    def _others(self):
         """Colour and coverage of a few more figures of this seed, to stand about in the pictures."""
         scenes = self._scenes
         self._scenes = {}
-        numbers = [_OTHERS + k for k in range(count)]
-        pictures = [_straight(x) for x in self._draw(numbers, [0] * count, size)[1].image]
+        numbers = [_OTHERS + k for k in range(24)]
+        pictures = [_straight(x) for x in self._draw(numbers, [0] * len(numbers))[1].image]
         self._scenes = scenes
         return pictures
-
-    def _other(self, rng):
-        """Another figure: colour (H, W, 3) and coverage (H, W)."""
-        raise NotImplementedError
 
     def _free_box(self, mask, hull):
         """What black strips leave free: the figure; in clips the joints of all frames, so that strips stay still."""
@@ -197,7 +196,7 @@ class RenderedFigures:
         layers = [(figure, mask)]
         hidden = drawing.hidden[k].copy()
         if rng.random() < self.look.other_share:
-            color, cover = self._other(rng)
+            color, cover = _beside(rng, *self._others[rng.integers(len(self._others))])
             if rng.random() < 0.75:
                 layers.insert(0, (color, cover))
             else:
@@ -246,6 +245,19 @@ def _straight(drawn):
     cover = drawn[..., 3]
     color = drawn[..., :3] / np.maximum(cover, 1e-4)[..., None]
     return np.clip(color, 0, 1) ** np.float32(1 / 2.2), cover
+
+
+def _beside(rng, color, cover):
+    """Another figure scaled, flipped and moved off the middle."""
+    size = cover.shape[0]
+    scale, sign = rng.uniform(0.35, 1.15), rng.choice([-1, 1])
+    x = size / 2 + rng.choice([-1, 1]) * size * rng.uniform(0.2, 0.55)
+    y = size / 2 + size * rng.uniform(-0.3, 0.3)
+    matrix = np.array([[sign * scale, 0, x - sign * scale * size / 2], [0, scale, y - scale * size / 2]])
+    both = cv2.warpAffine(np.dstack([color * cover[..., None], cover]), matrix, (size, size), flags=cv2.INTER_LINEAR)
+    cover = both[..., 3]
+    gain = rng.uniform(0.6, 1.2, 3).astype(np.float32)
+    return np.clip(both[..., :3] / np.maximum(cover, 1e-4)[..., None] * gain, 0, 1), cover
 
 
 def _sample(field, points):

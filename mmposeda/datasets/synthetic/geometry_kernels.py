@@ -54,6 +54,26 @@ def thickness(p: Person, c: wp.vec3, arm: float, leg: float):
     return out
 
 
+@wp.func
+def move(
+    x: wp.vec3,
+    b: int,
+    v: int,
+    weights: wp.array2d(dtype=wp.float32),
+    bones: wp.array2d(dtype=wp.int32),
+    turn: wp.array2d(dtype=wp.mat33),
+    shift: wp.array2d(dtype=wp.vec3),
+):
+    """Where the bones of figure b take vertex v from x: linear blend skinning."""
+    y = wp.vec3(0.0)
+    for k in range(weights.shape[1]):
+        w = weights[v, k]
+        if w > 0.0:
+            j = bones[v, k]
+            y = y + w * (turn[b, j] * x + shift[b, j])
+    return y
+
+
 @wp.kernel
 def skin_vertices(
     rest: wp.array2d(dtype=wp.vec3),
@@ -74,13 +94,7 @@ def skin_vertices(
     if v < num_body:
         t = along[v]
         x = x + thickness(people[b], canonical[v], t[0], t[1]) * normals[v]
-    y = wp.vec3(0.0)
-    for k in range(weights.shape[1]):
-        w = weights[v, k]
-        if w > 0.0:
-            j = bones[v, k]
-            y = y + w * (turn[b, j] * x + shift[b, j])
-    out[b, v] = y
+    out[b, v] = move(x, b, v, weights, bones, turn, shift)
 
 
 @wp.kernel

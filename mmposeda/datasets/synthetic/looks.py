@@ -83,22 +83,23 @@ def _shifted():
 LOOKS = {'sport': _sport, 'clean': _clean, 'shifted': _shifted}
 
 
-def build_look(name='sport', views=None, photo=None, **changes):
+def build_look(name='sport', views=None, photo=None, looks=LOOKS, **changes):
     """A look by name with some values changed.
 
     Args:
         name (str): A name in ``LOOKS``.
         views (dict): Changes to :class:`ViewDistribution`.
         photo (dict | bool): Changes to :class:`PhotoNoise`; ``False`` for a faultless picture.
+        looks (dict): Functions by name that build a look.
         **changes: Changes to :class:`Look`.
 
     Raises:
         ValueError: unknown look.
         TypeError: unknown value name.
     """
-    if name not in LOOKS:
-        raise ValueError(f'unknown look {name!r}; choose one of {sorted(LOOKS)}')
-    look = replace(LOOKS[name](), **changes)
+    if name not in looks:
+        raise ValueError(f'unknown look {name!r}; choose one of {sorted(looks)}')
+    look = replace(looks[name](), **changes)
     if views:
         look.views = replace(look.views, **views)
     if photo is False:

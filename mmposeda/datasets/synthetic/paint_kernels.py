@@ -5,8 +5,68 @@ from __future__ import annotations
 
 import warp as wp
 
-from .geometry_kernels import DEPTH_STEPS, FACE_BITS, light_pixel, ramp
-from .records import Cloth, Light
+from .geometry_kernels import DEPTH_STEPS, FACE_BITS, FAR, hit_triangle, light_pixel, ramp
+from .records import Cloth, Lens, Light
+
+
+@wp.struct
+class Surface:
+    """What a pixel shows: a triangle (face -1 for nothing), the weights of its vertices, and its point."""
+
+    face: wp.int32
+    vertices: wp.vec3i
+    weights: wp.vec3
+    ray: wp.vec3
+    point: wp.vec3
+
+
+@wp.func
+def surface_at(
+    key: wp.int64,
+    x: int,
+    y: int,
+    lens: Lens,
+    i: int,
+    points: wp.array2d(dtype=wp.vec3),
+    faces: wp.array2d(dtype=wp.int32),
+):
+    """The surface that the depth buffer's key names at a pixel of figure i, camera axes."""
+    s = Surface()
+    s.face = int(-1)
+    if key < FAR:
+        f = int(key - (key / FACE_BITS) * FACE_BITS)
+        d = wp.vec3((float(x) + 0.5 - lens.cx) / lens.f, (float(y) + 0.5 - lens.cy) / lens.f, 1.0)
+        v = wp.vec3i(faces[f, 0], faces[f, 1], faces[f, 2])
+        h = hit_triangle(d, points[i, v[0]], points[i, v[1]], points[i, v[2]])
+        wb = wp.clamp(h[1], 0.0, 1.0)
+        wc = wp.clamp(h[2], 0.0, 1.0)
+        s.face = f
+        s.vertices = v
+        s.weights = wp.vec3(1.0 - wb - wc, wb, wc)
+        s.ray = d
+        s.point = d * h[0]
+    return s
+
+
+@wp.func
+def between(s: Surface, values: wp.array(dtype=wp.vec3)):
+    """Values of the vertices at the surface point."""
+    w = s.weights
+    return w[0] * values[s.vertices[0]] + w[1] * values[s.vertices[1]] + w[2] * values[s.vertices[2]]
+
+
+@wp.func
+def facing_normal(s: Surface, normals: wp.array2d(dtype=wp.vec3), i: int, sign: float):
+    """Interpolated normal, times ``sign``, turned to the camera where interpolation turned it away."""
+    w = s.weights
+    a = normals[i, s.vertices[0]]
+    b = normals[i, s.vertices[1]]
+    c = normals[i, s.vertices[2]]
+    n = sign * wp.normalize(w[0] * a + w[1] * b + w[2] * c)
+    d = s.ray
+    if wp.dot(n, d) > 0.0:
+        n = n - (wp.dot(n, d) / wp.dot(d, d)) * d * 1.02
+    return n
 
 
 @wp.func

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import cv2
-import numpy as np
-
 from .appearance import sample_person
 from .body import PHENOTYPES
 from .camera import place_camera, view_rotation
@@ -58,23 +55,3 @@ class RenderedPeople(RenderedFigures):
     def _camera(self, figure, view, joints):
         turn = view_rotation(view, figure['rotations'][0])
         return turn, *place_camera(view, turn, joints, self.size)
-
-    @cached_property
-    def _others(self):
-        return self._draw_others(24, self.size)
-
-    def _other(self, rng):
-        return _move(rng, *self._others[rng.integers(len(self._others))])
-
-
-def _move(rng, color, cover):
-    """Another person scaled, flipped and moved off the middle."""
-    size = cover.shape[0]
-    scale, sign = rng.uniform(0.35, 1.15), rng.choice([-1, 1])
-    x = size / 2 + rng.choice([-1, 1]) * size * rng.uniform(0.2, 0.55)
-    y = size / 2 + size * rng.uniform(-0.3, 0.3)
-    matrix = np.array([[sign * scale, 0, x - sign * scale * size / 2], [0, scale, y - scale * size / 2]])
-    both = cv2.warpAffine(np.dstack([color * cover[..., None], cover]), matrix, (size, size), flags=cv2.INTER_LINEAR)
-    cover = both[..., 3]
-    gain = rng.uniform(0.6, 1.2, 3).astype(np.float32)
-    return np.clip(both[..., :3] / np.maximum(cover, 1e-4)[..., None] * gain, 0, 1), cover

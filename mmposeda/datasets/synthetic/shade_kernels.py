@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import warp as wp
 
-from .geometry_kernels import FACE_BITS, FAR, hit_triangle, ramp
-from .paint_kernels import box, illuminate, mix, pattern
+from .geometry_kernels import ramp
+from .paint_kernels import between, box, facing_normal, illuminate, mix, pattern, surface_at
 from .records import Lens, Light, Person
 
 
@@ -255,38 +255,28 @@ def shade(
 ):
     """Linear colour with alpha 1 where a body is, all zero elsewhere; part numbers beside it."""
     i, y, x = wp.tid()
-    key = buffer[i, y, x]
-    if key >= FAR:
+    s = surface_at(buffer[i, y, x], x, y, lenses[i], i, points, faces)
+    if s.face < 0:
         image[i, y, x] = wp.vec4(0.0, 0.0, 0.0, 0.0)
         part[i, y, x] = wp.uint8(0)
         return
-    f = int(key - (key / FACE_BITS) * FACE_BITS)
-    lens = lenses[i]
-    d = wp.vec3((float(x) + 0.5 - lens.cx) / lens.f, (float(y) + 0.5 - lens.cy) / lens.f, 1.0)
-    a = faces[f, 0]
-    b = faces[f, 1]
-    c = faces[f, 2]
-    h = hit_triangle(d, points[i, a], points[i, b], points[i, c])
-    wb = wp.clamp(h[1], 0.0, 1.0)
-    wc = wp.clamp(h[2], 0.0, 1.0)
-    wa = 1.0 - wb - wc
-    template = wa * canonical[a] + wb * canonical[b] + wc * canonical[c]
-    limb = wa * along[a] + wb * along[b] + wc * along[c]
-    n = wp.normalize(wa * normals[i, a] + wb * normals[i, b] + wc * normals[i, c])
-    if wp.dot(n, d) > 0.0:
-        n = n - (wp.dot(n, d) / wp.dot(d, d)) * d * 1.02
+    f = s.face
+    w = s.weights
+    template = between(s, canonical)
+    limb = w[0] * along[s.vertices[0]] + w[1] * along[s.vertices[1]] + w[2] * along[s.vertices[2]]
+    n = facing_normal(s, normals, i, 1.0)
     person = people[i]
     color = body_color(person, template, limb[0], limb[1], face_kind[f])
     albedo = wp.vec3(color[0], color[1], color[2])
     if person.fold > 0.0 and face_kind[f] == 0 and template[2] < 0.58 and limb[0] < 1.9 and limb[1] < 1.9:
         t = template * 38.0
-        s = person.seed
+        p = person.seed
         g = wp.vec3(
-            wp.cos(t[0] * 1.3 + t[2] * 0.8 + s) + 0.6 * wp.cos(2.3 * t[0] - t[2] + 2.0 * s),
-            wp.cos(t[1] * 1.1 + t[2] * 0.5 + 3.0 * s),
-            wp.cos(t[2] * 0.9 + t[0] * 0.4 + 2.0 * s) + 0.5 * wp.cos(2.1 * t[2] + t[1] + s),
+            wp.cos(t[0] * 1.3 + t[2] * 0.8 + p) + 0.6 * wp.cos(2.3 * t[0] - t[2] + 2.0 * p),
+            wp.cos(t[1] * 1.1 + t[2] * 0.5 + 3.0 * p),
+            wp.cos(t[2] * 0.9 + t[0] * 0.4 + 2.0 * p) + 0.5 * wp.cos(2.1 * t[2] + t[1] + p),
         )
         n = wp.normalize(n + person.fold * g)
-    out = illuminate(lights[i], shadow, i, d * h[0], n, d, albedo, color[3], 0.012, 0.015)
+    out = illuminate(lights[i], shadow, i, s.point, n, s.ray, albedo, color[3], 0.012, 0.015)
     image[i, y, x] = wp.vec4(out[0], out[1], out[2], 1.0)
     part[i, y, x] = wp.uint8(face_part[f])
