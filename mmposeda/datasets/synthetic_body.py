@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from mmengine.dataset import force_full_init
-from mmpose.datasets.datasets import BaseCocoStyleDataset
-
 from mmposeda.registry import DATASETS
+
+from .synthetic_figures import SyntheticFigureDataset
 
 
 @DATASETS.register_module()
-class SyntheticBodyDataset(BaseCocoStyleDataset):
+class SyntheticBodyDataset(SyntheticFigureDataset):
     """People rendered on the fly, with exact labels; needs the extra ``synth``.
 
     The picture and labels of index i depend on ``(seed, i)`` alone, whatever the number of workers or their order. A
@@ -24,7 +22,7 @@ class SyntheticBodyDataset(BaseCocoStyleDataset):
     picture, 0 outside; ``keypoints_seen`` (1, K), 2 seen, 1 hidden by the body or an object, 0 outside;
     ``keypoints_3d_cam`` (1, K, 3) in mm in camera axes (x right, y down, z ahead); ``camera`` with focal lengths
     ``f`` (2,) and principal point ``c`` (2,) in pixels; ``person_mask`` (H, W) uint8 0 or 255; ``part_map`` (H, W)
-    uint8 (``synthetic.rig.PARTS``, 0 background).
+    uint8 (``synthetic.rig.PARTS``, 0 background); ``sequence_id`` and ``frame`` (int).
 
     Args:
         length (int): Number of pictures (of an epoch). Indices beyond it do not exist.
@@ -63,16 +61,9 @@ class SyntheticBodyDataset(BaseCocoStyleDataset):
         metainfo: dict | None = None,
         **kwargs,
     ):
-        from mmposeda.structures.skeleton import metainfo_path
-
         from .synthetic.people import RenderedPeople
 
-        if length < 1:
-            raise ValueError(f'length must be at least 1, got {length}')
-        if box not in ('image', 'person'):
-            raise ValueError(f"box must be 'image' or 'person', got {box!r}")
-        self.length, self.first, self.box = length, first, box
-        self.people = RenderedPeople(
+        people = RenderedPeople(
             size=size,
             joints=joints,
             seed=seed,
@@ -82,51 +73,8 @@ class SyntheticBodyDataset(BaseCocoStyleDataset):
             sequence=sequence,
             device=device,
         )
-        metainfo = metainfo or dict(from_file=metainfo_path(joints))
-        super().__init__(metainfo=metainfo, **kwargs)
-        if self.metainfo['num_keypoints'] != len(self.people.joint_names):
-            raise ValueError(
-                f'joints={joints!r} has {len(self.people.joint_names)} joints, but metainfo '
-                f'{self.metainfo["dataset_name"]!r} has {self.metainfo["num_keypoints"]}; leave metainfo out'
-            )
+        super().__init__(people, length, first, box, metainfo, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
-        """One entry an index; everything else is drawn when asked for."""
-        return [dict(id=i + 1, img_id=i, img_path='') for i in range(self.first, self.first + self.length)]
-
-    @force_full_init
-    def get_data_info(self, idx: int) -> dict:
-        """Render one picture.
-
-        Args:
-            idx (int): Index in [0, length).
-
-        Returns:
-            dict: Sample as the class says.
-        """
-        info = super().get_data_info(idx)
-        sample = self.people.render([info['img_id']])[0]
-        size = sample['img'].shape[0]
-        seen = sample['visibility']
-        box = sample['bbox'] if self.box == 'person' else np.array([0, 0, size, size], np.float32)
-        info.update(
-            img=sample['img'],
-            img_shape=(size, size),
-            ori_shape=(size, size),
-            bbox=box[None].astype(np.float32),
-            bbox_score=np.ones(1, np.float32),
-            keypoints=sample['keypoints'][None],
-            keypoints_visible=(seen > 0).astype(np.float32)[None],
-            keypoints_seen=seen.astype(np.float32)[None],
-            keypoints_3d_cam=sample['keypoints_3d_cam'][None],
-            camera=sample['camera'],
-            view=sample['view'],
-            person_mask=sample['mask'],
-            part_map=sample['part'],
-            num_keypoints=int((seen > 0).sum()),
-            area=np.float32((sample['mask'] > 0).sum()),
-            iscrowd=0,
-            segmentation=None,
-            category_id=np.array(1),
-        )
-        return info
+    def own_labels(self, sample: dict) -> dict:
+        """The mask of the person."""
+        return dict(person_mask=sample['mask'])

@@ -130,9 +130,9 @@ def _written(path: str) -> tuple[str, list[tuple]]:
 def _drawn(arguments: Mapping) -> tuple[str, list[tuple]]:
     """Joint set and records of people drawn now."""
     dataset = DATASETS.build({'joints': 'h36m', **arguments, 'type': 'SyntheticBodyDataset'})
-    joints, indices, records = dataset.people.joints, range(dataset.first, dataset.first + dataset.length), []
+    joints, indices, records = dataset.figures.joints, range(dataset.first, dataset.first + dataset.length), []
     for start in range(0, len(indices), 8):
-        for drawn in dataset.people.render(indices[start : start + 8]):
+        for drawn in dataset.figures.render(indices[start : start + 8]):
             size = drawn['img'].shape[1::-1]
             found = (drawn['keypoints_3d_cam'], drawn['camera'], size, drawn['index'], drawn['pose_source'])
             records.append(_record(*found, drawn['visibility'], joints))

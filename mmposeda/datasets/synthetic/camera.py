@@ -116,8 +116,8 @@ def place_camera(view, rotation, joints, size, nearest=0.6):
         nearest (float): Least depth of a joint, metres.
 
     Returns:
-        tuple: translation (3,) so that ``x_camera = rotation @ x + translation``, focal length in pixels, principal point
-        (2,) in index pixels (the centre of pixel i is i).
+        tuple: translation (3,) so that ``x_camera = rotation @ x + translation``, focal length in pixels, principal
+        point (2,) in index pixels (the centre of pixel i is i).
     """
     middle = (joints.max(0) + joints.min(0)) / 2
     distance = view['distance']

@@ -37,6 +37,7 @@ class RenderedFigures:
         FileNotFoundError: background folder without pictures.
     """
 
+    joints: str
     joint_names: list
 
     def __init__(self, size, seed, look, backgrounds=None, sequence=0, device='cpu'):
@@ -78,6 +79,10 @@ class RenderedFigures:
             name: np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, number, k))))
             for k, name in enumerate(_STREAMS)
         }
+
+    def place(self, index):
+        """Clip and frame of a picture, as (index, 0) where every picture is its own."""
+        return divmod(index, self.sequence) if self.sequence else (index, 0)
 
     def _scene(self, number):
         """Figure, motion, camera and light of a picture or clip; T frames, 1 for single pictures."""
@@ -145,7 +150,7 @@ class RenderedFigures:
             ``view``, ``subject`` dicts; ``pose_source``; ``index``, ``clip``, ``frame``.
         """
         indices = [int(i) for i in indices]
-        numbers, frames = zip(*(divmod(i, self.sequence) if self.sequence else (i, 0) for i in indices))
+        numbers, frames = zip(*map(self.place, indices))
         scenes, drawing = self._draw(numbers, frames)
         out = []
         for k, (index, scene) in enumerate(zip(indices, scenes)):
