@@ -12,6 +12,7 @@ from .mpi_inf_3dhp import MPIINF3DHPDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
+from .synthetic_hand import SyntheticHandDataset
 from .synthetic_lifting import SyntheticPoseLiftingDataset
 from .three_dpw import ThreeDPWDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
@@ -31,6 +32,7 @@ __all__ = [
     'RHDHandsDataset',
     'SURREALDataset',
     'SyntheticBodyDataset',
+    'SyntheticHandDataset',
     'SyntheticPoseLiftingDataset',
     'ThreeDPWDataset',
     'UnlabeledDataset',
