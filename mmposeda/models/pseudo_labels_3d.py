@@ -18,7 +18,7 @@ from mmposeda.structures.skeleton import Skeleton
 
 from .pseudo_labels import SCOPES, select_confident
 
-STRATEGIES = ('independent', 'union', 'auto')
+STRATEGIES = ('independent', 'union', 'auto', '3d')
 
 
 class ScoredJoints(NamedTuple):
@@ -221,7 +221,8 @@ class MaskCombiner(nn.Module):
     Nothing is read back from the device but once an epoch, in :meth:`end_epoch`, which somebody must call.
 
     Args:
-        strategy (str): 'independent', 'union' or 'auto', which goes from the first to the second.
+        strategy (str): 'independent', 'union' or 'auto', which goes from the first to the second; '3d' gives both
+            losses the 3D mask, for comparison.
         overlap_threshold (float): For 'auto'; it must be exceeded.
         latch (bool): Whether 'auto' keeps the union when the overlap falls again.
 
@@ -260,10 +261,17 @@ class MaskCombiner(nn.Module):
             raise TypeError(f'masks must be boolean, got {mask_2d.dtype} and {mask_3d.dtype}')
         if mask_2d.shape != mask_3d.shape:
             raise ValueError(f'masks must be of one shape, got {tuple(mask_2d.shape)} and {tuple(mask_3d.shape)}')
+        self.counts += torch.stack([(mask_2d & mask_3d).sum(), (mask_2d | mask_3d).sum()])
+        return self.combine(mask_2d, mask_3d)
+
+    @torch.no_grad()
+    def combine(self, mask_2d: Tensor, mask_3d: Tensor) -> tuple[Tensor, Tensor]:
+        """The same masks, and nothing counted in."""
         union = mask_2d | mask_3d
-        self.counts += torch.stack([(mask_2d & mask_3d).sum(), union.sum()])
         if self.strategy == 'independent':
             return mask_2d, mask_3d
+        if self.strategy == '3d':
+            return mask_3d, mask_3d
         if self.strategy == 'union':
             return union, union
         return torch.where(self.merged, union, mask_2d), torch.where(self.merged, union, mask_3d)

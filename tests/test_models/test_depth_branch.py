@@ -146,14 +146,14 @@ class TestTap:
         with DecoderTap(model) as tap:
             losses = model.loss(images, batch['data_samples'])
         assert tap.channels == 8 and tap.features.shape == (2, 8, 8, 12)
-        torch.testing.assert_close(tap.heatmaps, predict_heatmaps(model, images))
-        torch.testing.assert_close(tap.heatmaps, model.head.final_layer(tap.features))
+        torch.testing.assert_close(tap.passes[-1][1], predict_heatmaps(model, images))
+        torch.testing.assert_close(tap.passes[-1][1], model.head.final_layer(tap.features))
         kept = tap.features
         predict_heatmaps(model, images)
         assert tap.features is kept
         dots = Skeleton('dots', ('a', 'b', 'c'), (-1, 0, 1), (0, 1, 2), {})
         branch = DepthBranch(dots, 'a', ('a', 'b'), tap.channels)
-        (losses['loss_kpt'] + branch.relative(branch(tap.features, tap.heatmaps)).sum()).backward()
+        (losses['loss_kpt'] + branch.relative(branch(*tap.passes[-1])).sum()).backward()
         assert model.backbone.layers[0].weight.grad.abs().max() > 0
 
     def test_lets_go_after_an_error(self, estimator):

@@ -4,5 +4,14 @@ from .load_image import LoadImage
 from .mirror_hands import MirrorHands
 from .pose_augment import PoseAugment
 from .random_affine import TopdownRandomAffine
+from .screen_pose import ScreenPose
 
-__all__ = ['ColorJitter', 'GaussianBlur', 'LoadImage', 'MirrorHands', 'PoseAugment', 'TopdownRandomAffine']
+__all__ = [
+    'ColorJitter',
+    'GaussianBlur',
+    'LoadImage',
+    'MirrorHands',
+    'PoseAugment',
+    'ScreenPose',
+    'TopdownRandomAffine',
+]

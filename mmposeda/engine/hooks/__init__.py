@@ -3,6 +3,7 @@ from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import CheckpointHook
 from .collapse_warning_hook import CollapseWarningHook
 from .difficulty_scoring_hook import DifficultyScoringHook
+from .mask_combiner_hook import MaskCombinerHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
 from .pose_augmentation_hook import PoseAugmentationVisualizationHook
@@ -15,6 +16,7 @@ __all__ = [
     'CheckpointHook',
     'CollapseWarningHook',
     'DifficultyScoringHook',
+    'MaskCombinerHook',
     'MeanTeacherHook',
     'NonFiniteHook',
     'PoseAugmentationVisualizationHook',

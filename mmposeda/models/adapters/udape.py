@@ -200,6 +200,21 @@ class UDAPE(MeanTeacherAdapter):
         )
 
     @torch.no_grad()
+    def judge(self, images: Tensor) -> dict[str, Tensor]:
+        """The teacher's pseudo-labels for pictures as they are, for diagnosis.
+
+        Args:
+            images (Tensor): Normalised, (B, 3, h, w); the share that is kept is taken over them.
+
+        Returns:
+            dict[str, Tensor]: 'points' (B, K, 2), pixels of the input, and 'kept_2d' and 'kept', boolean (B, K).
+        """
+        heatmaps = predict_heatmaps(self.teacher, images).float()
+        points, confidence = heatmap_argmax(heatmaps)
+        kept = self.select(PseudoLabels(points, confidence, heatmaps))
+        return {'points': points * points.new_tensor(self.layout.scale_factor), 'kept_2d': kept, 'kept': kept}
+
+    @torch.no_grad()
     def preview(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
         """What one step shows student and teacher, for figures.
 

@@ -26,14 +26,13 @@ class DecoderTap:
 
         with DecoderTap(estimator) as tap:
             losses = estimator.loss(images, data_samples)
-        joints = depth_branch(tap.features, tap.heatmaps)
+        joints = depth_branch(*tap.passes[-1])
 
     Args:
         estimator (nn.Module): With a ``head``.
 
     Attributes:
-        features (Tensor): (B, D, H, W) of the last pass, with its graph.
-        heatmaps (Tensor): (B, K, H, W).
+        passes (list): Of each pass features (B, D, H, W), with their graph, and heatmaps (B, K, H, W).
         channels (int): D.
 
     Raises:
@@ -50,7 +49,13 @@ class DecoderTap:
                 f'got {type(head).__name__} with {type(self.layer).__name__} there. Give the estimator a HeatmapHead '
                 'with a final_layer, or leave out what needs depth.'
             )
-        self.features = self.heatmaps = self._handle = None
+        self.passes: list[tuple[Tensor, Tensor]] = []
+        self._handle = None
+
+    @property
+    def features(self) -> Tensor:
+        """Features of the last pass."""
+        return self.passes[-1][0]
 
     def __enter__(self) -> DecoderTap:
         self._handle = self.layer.register_forward_hook(self._keep)
@@ -60,7 +65,7 @@ class DecoderTap:
         self._handle.remove()
 
     def _keep(self, layer: nn.Module, inputs: tuple, output: Tensor) -> None:
-        self.features, self.heatmaps = inputs[0], output
+        self.passes.append((inputs[0], output))
 
 
 @MODELS.register_module()
@@ -143,6 +148,11 @@ class DepthBranch(BaseModule):
         half_width = heatmaps.shape[3] * self._scale[:1] / 2
         depth = (weights * self.depth(features)).sum((-2, -1))[..., None] * half_width
         return torch.cat([expected_cells(weights) * self._scale, depth], -1)
+
+    def anchored(self, known: Tensor) -> Tensor:
+        """Whether poses whose joints are known, boolean (B, K), have a root and a reference: (B, 1)."""
+        anchors = (self._root != 0) | (self._reference != 0)
+        return (known | ~anchors).all(1, keepdim=True)
 
     def relative(self, joints: Tensor) -> Tensor:
         """Poses from the root, in lengths of the reference.
