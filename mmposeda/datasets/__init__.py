@@ -9,6 +9,7 @@ from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
 from .lsp import LSPDataset
 from .mpi_inf_3dhp import MPIINF3DHPDataset
+from .pairs import PairSequenceDataset, SelfPairDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
@@ -28,9 +29,11 @@ __all__ = [
     'LiftingPoses',
     'LiftingSets',
     'MPIINF3DHPDataset',
+    'PairSequenceDataset',
     'PoseStreams',
     'RHDHandsDataset',
     'SURREALDataset',
+    'SelfPairDataset',
     'SyntheticBodyDataset',
     'SyntheticHandDataset',
     'SyntheticPoseLiftingDataset',

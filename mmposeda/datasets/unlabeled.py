@@ -51,20 +51,26 @@ def without_labels(data_info: Mapping, metainfo: Mapping) -> dict:
     return info
 
 
-def strip(packed: dict) -> dict:
-    """Remove everything but the boxes from a packed sample and set ``domain='target'`` in its metainfo."""
+def strip(packed: dict, domain: str = 'target') -> dict:
+    """Remove everything but the boxes from a packed sample and set its ``domain`` in its metainfo."""
     sample = packed['data_samples']
     kept = {k: sample.gt_instances[k] for k in INSTANCE_KEYS if k in sample.gt_instances}
     sample.gt_instances = InstanceData(**kept)
     sample.gt_instance_labels = InstanceData()
     if 'gt_fields' in sample:
         del sample.gt_fields
-    sample.set_metainfo(dict(domain='target'))
+    sample.set_metainfo(dict(domain=domain))
     return dict(inputs=packed['inputs'], data_samples=sample)
 
 
 class _LabelFree:
-    """What the two data sets share: fetch, run the pipeline on label-free infos, strip."""
+    """What data sets without labels share: fetch, run the pipeline on label-free infos, strip.
+
+    Attributes:
+        DOMAIN (str): What samples say they are of.
+    """
+
+    DOMAIN = 'target'
 
     def prepare_data(self, idx: int) -> Any:
         """Label-free packed sample ``idx``, or None if a transform gave up on it.
@@ -75,7 +81,10 @@ class _LabelFree:
             SampleError: a transform failed, for instance on an unreadable picture; names the file.
             TypeError: the pipeline does not end in ``PackPoseInputs``.
         """
-        info = self.get_data_info(idx)
+        return self.pack(idx, self.get_data_info(idx))
+
+    def pack(self, idx: int, info: dict) -> Any:
+        """Data info ``info`` of sample ``idx`` through the pipeline, without labels; see :meth:`prepare_data`."""
         info['dataset'] = self  # mixing transforms then get label-free samples too
         with naming_sample(self, idx, info.get('img_path')):
             packed = self.pipeline(info)
@@ -85,7 +94,7 @@ class _LabelFree:
             raise TypeError(
                 f'the pipeline of {type(self).__name__} must end in PackPoseInputs, got keys {list(packed)}'
             )
-        sample = strip(packed)
+        sample = strip(packed, self.DOMAIN)
         sample['data_samples'].set_metainfo(dict(sample_index=idx))  # where pseudo-labels are kept, by place in the set
         return sample
 
@@ -115,10 +124,12 @@ class UnlabeledDataset(_LabelFree, Dataset):
             if hasattr(self.dataset, 'full_init'):
                 self.dataset.full_init()
         if isinstance(self.dataset, (CombinedDataset, ConcatDataset)):
-            raise TypeError(f'UnlabeledDataset cannot wrap {type(self.dataset).__name__}; wrap each of its data sets')
+            raise TypeError(
+                f'{type(self).__name__} cannot wrap {type(self.dataset).__name__}; wrap each of its data sets'
+            )
         if not getattr(getattr(self.dataset, 'pipeline', None), 'transforms', True):
             raise TypeError(
-                f'{type(self.dataset).__name__} under UnlabeledDataset has an empty pipeline; give it the whole '
+                f'{type(self.dataset).__name__} under {type(self).__name__} has an empty pipeline; give it the whole '
                 'target pipeline, ending in PackPoseInputs'
             )
 
@@ -160,8 +171,8 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
         metainfo (dict): joint set to predict, e.g. ``dict(from_file='.../lsp.py')``.
         ann_file (str): optional; which pictures, and boxes of the people on them. A text file with a path a line, or
             ``path x y w h``; or a json ``{path: [[x, y, w, h(, score)], ...]}``; or a COCO-style json, of which file
-            names and boxes are read. Paths are relative to ``data_prefix['img']``. Boxes are in pixels; without boxes
-            the whole picture is taken.
+            names, boxes and, if given, who it is (``track_id``) are read. Paths are relative to
+            ``data_prefix['img']``. Boxes are in pixels; without boxes the whole picture is taken.
         kwargs: of MMEngine's ``BaseDataset`` (``data_root``, ``data_prefix``, ``pipeline``, ...).
 
     Raises:
@@ -192,14 +203,16 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
             if not entries:
                 raise ValueError(f'{self.ann_file} names no picture')
         infos = []
-        check_paths((osp.join(folder, name) for name, _ in entries), [self.data_root, folder], self.ann_file)
-        for i, (name, box) in enumerate(entries):
+        check_paths((osp.join(folder, entry[0]) for entry in entries), [self.data_root, folder], self.ann_file)
+        for i, (name, box, *track) in enumerate(entries):
             path = osp.join(folder, name)
             if self.ann_file and not osp.isfile(path):
                 raise FileNotFoundError(f'picture {path}, named in {self.ann_file}, does not exist')
             info = dict(img_id=i, img_path=path)
             if box is not None:
                 info.update(self._box(name, box))
+            if track:
+                info['track_id'] = track[0]
             infos.append(info)
         return infos
 
@@ -253,11 +266,15 @@ class UnlabeledImageDataset(_LabelFree, BaseDataset):
         try:
             if 'images' in raw:
                 names = {i['id']: i['file_name'] for i in raw['images']}
-                boxes = [(names[a['image_id']], a['bbox']) for a in raw.get('annotations', ()) if 'bbox' in a]
+                boxes = [
+                    (names[a['image_id']], a['bbox'], *([a['track_id']] if 'track_id' in a else []))
+                    for a in raw.get('annotations', ())
+                    if 'bbox' in a
+                ]
                 entries = boxes or [(name, None) for name in names.values()]
             else:
                 entries = [(name, box) for name, boxes in raw.items() for box in boxes]
-            if all(isinstance(name, str) for name, _ in entries):
+            if all(isinstance(entry[0], str) for entry in entries):
                 return entries
         except (LookupError, TypeError, AttributeError):
             pass
