@@ -3,9 +3,10 @@
 Needs the extra ``synth`` (packages ``anny`` and ``warp-lang``). Anny's hand model itself ends at the wrist; real crops
 show the forearm too, so the arm is cut from the whole body's mesh above the elbow.
 
-The joints of anny's rig serve animation: its fingers bend at the web, its thumb begins in the middle of the palm. Here
-the knuckles lie where the proximal phalanges begin, of the lengths that radiographs show, and the thumb begins near the
-wrist. Skinning weights follow from the moved bones by bone heat.
+The joints of anny's rig serve animation: its fingers bend at the web and right under the skin of their backs, and its
+thumb begins in the middle of the palm. Here the knuckles lie where the proximal phalanges begin, of the lengths that
+radiographs show, finger joints near the middle of the finger, and the thumb begins near the wrist. Skinning weights
+follow from the moved bones by bone heat.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ _PHALANGES = {
     'ring_finger': (41.37, 25.65),
     'pinky_finger': (32.74, 18.11),
 }
+_RING = 0.005  # metres along a finger to either side of a joint, of the skin whose middle is looked for
+_INWARDS = 0.8  # share of the way from anny's joints to that middle: joints lie nearer to the back of a finger
+_TIP, _CAP = 0.002, 0.008  # metres from a finger's end to the joint of its tip, and to where its end begins
 _PALM = ('metacarpal1.R', 'metacarpal2.R')  # of anny's bones those that move with our ``palm``
 _MOST = 6  # bones that move one vertex
 logger = logging.getLogger('mmposeda')
@@ -86,21 +90,33 @@ class HandModel:
         following = np.roll(self._rim, -1)
         cap = np.stack([following, self._rim, np.full(len(self._rim), len(used))], 1)
         self.faces = np.concatenate([faces, cap]).astype(np.int32)
-        self._set_joints()
+        self._set_joints(model, used)
         vertices, heads, tails = self._to_hand(self._shapes.template, self._shapes.heads, self._shapes.tails)
         self.canonical = vertices.astype(np.float32)
         self._set_weights(vertices, heads, tails)
         self._measure(vertices, heads, tails)
 
-    def _set_joints(self):
-        """How far behind anny's the knuckles lie, as shares of the phalanx that begins there."""
-        heads = self._shapes.heads
+    def _set_joints(self, model, used):
+        """How far behind anny's the knuckles lie, in shares of the phalanx that begins there; skin about joints."""
+        heads, template = self._shapes.heads, self._shapes.template
 
         def length(finger, k):
             return np.linalg.norm(heads[BONE[f'{finger}{k + 1}']] - heads[BONE[f'{finger}{k}']])
 
         scale = sum(length(finger, 2) for finger in _PHALANGES) / sum(middle for _, middle in _PHALANGES.values())
         self._back = {f: first * scale / length(f, 1) - 1 for f, (first, _) in _PHALANGES.items()}
+        weights, indices = model.vertex_bone_weights.numpy()[used], model.vertex_bone_indices.numpy()[used]
+        self._rings, self._ends = {}, {}
+        for n, finger in enumerate(FINGERS, 1):
+            own = [i for i, label in enumerate(model.bone_labels) if label in {f'finger{n}-{k}.R' for k in (1, 2, 3)}]
+            member = (weights * np.isin(indices, own)).sum(1) > 0.5
+            for k in (2, 3):
+                bone = BONE[f'{finger}{k}']
+                along = (template - heads[bone]) @ unit(self._shapes.tails[bone] - heads[bone])
+                if (finger, k) != ('thumb', 2):  # the thumb's second joint lies in the middle of its thickness
+                    self._rings[f'{finger}{k}'] = np.flatnonzero(member & (np.abs(along) < _RING))
+            along = np.where(member, along, -1)
+            self._ends[finger] = along.argmax(), np.flatnonzero(along > along.max() - _CAP)
 
     def _to_hand(self, vertices, heads, tails):
         """Anny's vertices and bone ends (..., 3) to hand axes, with our joints and the arm's end closed."""
@@ -108,6 +124,18 @@ class HandModel:
         for finger, share in self._back.items():
             first, second = (heads[..., BONE[f'{finger}{k}'], :] for k in (1, 2))
             heads[..., BONE[f'{finger}1'], :] = first + share * (first - second)
+        for joint, ring in self._rings.items():
+            bone = BONE[joint]
+            along, inwards = unit(tails[..., bone, :] - heads[..., bone, :]), vertices[..., ring, :].mean(-2)
+            inwards = _INWARDS * _across(inwards - heads[..., bone, :], along)
+            heads[..., bone, :] += inwards
+            if joint[-1] == '2':
+                heads[..., bone - 1, :] += 1.2 * inwards  # the hand is thicker at the knuckle
+            else:
+                end, cap = self._ends[joint[:-1]]
+                depth = ((vertices[..., end, :] - heads[..., bone, :]) * along).sum(-1, keepdims=True) - _TIP
+                aside = _across(vertices[..., cap, :].mean(-2) - heads[..., bone, :], along)
+                tails[..., bone, :] = heads[..., bone, :] + depth * along + aside
         wrist = heads[..., BONE['palm'], :]
         # half way to the wrist, where the first metacarpal gets 1.45 times the length of the phalanx beyond it, as in
         # the table (46.2 and 31.6 mm)
@@ -219,6 +247,11 @@ class HandModel:
         local = np.zeros((len(changes), len(CHANGES)), np.float32)
         local[:, self._order] = changes
         return self._to_hand(*self._shapes.rest(phenotypes, local))
+
+
+def _across(v, along):
+    """The part of vectors (..., 3) at right angles to unit vectors."""
+    return v - along * (v * along).sum(-1, keepdims=True)
 
 
 #: bones that end where another begins

@@ -101,7 +101,8 @@ class HandFrame:
         self.knuckle = np.cross(self.back, along)  # flexion turns about it
         aside = (way[first] * self.knuckle).sum(-1)
         level = unit(way[first] - aside[:, None] * self.knuckle)
-        self.rest_mcp, self.rest_spread = _about(along, level, self.knuckle), -np.arcsin(aside)
+        self.straight = axis_angle(-self.knuckle * _about(along, level, self.knuckle)[:, None])
+        self.rest_spread = -np.arcsin(aside)
         # closed fingers are parallel to the middle finger, not to their metacarpals
         middle = way[BONE['middle_finger1']]
         self.parallel = np.arctan2(middle[0], middle[1]) - np.arctan2(along[:, 0], along[:, 1])
@@ -122,32 +123,39 @@ class HandFrame:
         """
         r = np.radians(np.asarray(angles, np.float64))
         g = np.tile(np.eye(3), (len(r), len(BONES), 1, 1))
-        x, _, z = np.eye(3)
 
         def of(*names):
             return r[:, [ANGLE[name] for name in names]]
 
-        arm = wrist_rotation(angles).swapaxes(-1, -2)
-        g[:, BONE['forearm_end']] = arm @ axis_angle(self.forearm * of('forearm_roll') / 2)
-        g[:, BONE['forearm']] = arm @ axis_angle(self.forearm * of('forearm_roll'))
-        g[:, BONE['upper_arm']] = g[:, BONE['forearm']] @ axis_angle(-self.elbow * of('elbow_bend'))
-        g[:, BONE['ring_palm']], g[:, BONE['pinky_palm']] = (axis_angle(-x * of(f'{f}_cup')) for f in ('ring', 'pinky'))
         radial, palmar = of('thumb_radial', 'thumb_palmar').T
         to = np.stack([-np.sin(radial) * np.cos(palmar), np.cos(radial) * np.cos(palmar), -np.sin(palmar)], -1)
-        swing = arc(np.broadcast_to(self.thumb, to.shape), to)
-        g[:, BONE['thumb1']] = axis_angle(-to * of('thumb_pronation')) @ swing
         mcp = r[:, _MCP]
-        aside = r[:, _SPREAD] + self.parallel * (1 - np.clip(mcp / (np.pi / 2), 0, 1))
-        straight = axis_angle(-self.knuckle * self.rest_mcp[:, None])
-        level = axis_angle(-self.back * (aside - self.rest_spread)[..., None])
-        local = axis_angle(self.knuckle * mcp[..., None]) @ level @ straight
-        for n, finger in enumerate(LONG):
-            bone = BONE[f'{finger}1']
-            g[:, bone] = g[:, PARENTS[bone]] @ local[:, n]
-        for k, columns in ((0, [ANGLE['thumb_mcp'], *_PIP]), (1, [ANGLE['thumb_ip'], *_DIP])):
-            local = axis_angle(self.hinge[k] * (r[:, columns] - self.rest_hinge[k])[..., None])
+        aside = r[:, _SPREAD] + self.parallel * (1 - np.clip(mcp / (np.pi / 2), 0, 1)) - self.rest_spread
+        bends = [r[:, columns] for columns in ([ANGLE['thumb_mcp'], *_PIP], [ANGLE['thumb_ip'], *_DIP])]
+        turns = (
+            (self.forearm[None], of('forearm_roll') / 2),
+            (self.forearm[None], of('forearm_roll')),
+            (-self.elbow[None], of('elbow_bend')),
+            (-np.eye(3)[[0, 0]], of('ring_cup', 'pinky_cup')),
+            (-to[:, None], of('thumb_pronation')),
+            (self.knuckle, mcp),
+            (-self.back, aside),
+            *((self.hinge[k], bends[k] - self.rest_hinge[k]) for k in (0, 1)),
+        )
+        all_turns = axis_angle(np.concatenate([axes * angle[..., None] for axes, angle in turns], axis=1))
+        cuts = np.cumsum([angle.shape[1] for _, angle in turns])[:-1]
+        half_roll, roll, elbow, cups, pronation, flexion, level, *hinges = np.split(all_turns, cuts, axis=1)
+        arm = wrist_rotation(angles).swapaxes(-1, -2)
+        g[:, BONE['forearm_end']] = arm @ half_roll[:, 0]
+        g[:, BONE['forearm']] = arm @ roll[:, 0]
+        g[:, BONE['upper_arm']] = g[:, BONE['forearm']] @ elbow[:, 0]
+        g[:, [BONE['ring_palm'], BONE['pinky_palm']]] = cups
+        g[:, BONE['thumb1']] = pronation[:, 0] @ arc(np.broadcast_to(self.thumb, to.shape), to)
+        first = np.array([BONE[f'{finger}1'] for finger in LONG])
+        g[:, first] = g[:, np.array(PARENTS)[first]] @ flexion @ level @ self.straight
+        for k, hinge in enumerate(hinges):
             bones = np.array([BONE[f'{finger}{k + 2}'] for finger in FINGERS])
-            g[:, bones] = g[:, bones - 1] @ local
+            g[:, bones] = g[:, bones - 1] @ hinge
         return g
 
 

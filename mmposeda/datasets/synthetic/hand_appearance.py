@@ -46,7 +46,7 @@ def sample_hand(rng, dtype, *, texture=1.0):
 
 
 def _nails(rng, h, female):
-    natural = 0.55 * h['palm'] + 0.45 * linear([0.95, 0.78, 0.74])
+    natural = 0.5 * h['palm'] + 0.25 * h['skin'] + 0.25 * linear([0.95, 0.76, 0.72])
     polish = linear(
         colorsys.hsv_to_rgb(rng.choice([0.97, 0.0, 0.92, rng.random()]), rng.uniform(0.3, 1), rng.uniform(0.2, 0.9))
     )

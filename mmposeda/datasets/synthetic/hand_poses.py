@@ -203,12 +203,13 @@ class HandPoseSource:
                 drawn = centre + spread * noise if gesture else sample_limits(rng, self.candidates)
             drawn[:, _ARM] = arm
             drawn = constrain(drawn)
-            costs = hand.cost(drawn, touch)
+            overlaps, misses = hand.cost(drawn, touch)
+            costs = overlaps + misses
             if costs.min() < cost:
-                best, cost = drawn[costs.argmin()], costs.min()
+                best, cost, left = drawn[costs.argmin()], costs.min(), overlaps[costs.argmin()]
             if cost <= (_NEAR if touch else _MOST):
                 break
-        return self._apart(hand, best), name
+        return best if left <= _MOST else self._apart(hand, best), name
 
     @staticmethod
     def _apart(hand, angles):
@@ -220,7 +221,7 @@ class HandPoseSource:
         both = angles + share * (relaxed - angles)
         both[:, _ARM] = angles[_ARM]
         ways = constrain(np.concatenate([away, both]))
-        good = hand.cost(ways) <= _MOST
+        good = hand.cost(ways)[0] <= _MOST
         return ways[np.argmax(good)] if good.any() else ways[-1]
 
     def _motion(self, rng, hand, frames):
@@ -233,7 +234,7 @@ class HandPoseSource:
             ways = np.stack([self._pose(rng, hand)[0] for _ in range(3)])
             ways[:, _ARM] = keys[-1][_ARM] + (ways[:, _ARM] - keys[-1][_ARM]) * 0.4  # a wrist is calmer than fingers
             share = np.linspace(0, 1, 6)[:, None]
-            costs = [hand.cost(keys[-1] + share * (way - keys[-1])).max() for way in ways]
+            costs = [hand.cost(keys[-1] + share * (way - keys[-1]))[0].max() for way in ways]
             keys.append(ways[int(np.argmin(costs))])
         at = np.minimum(place.astype(int), pieces - 1)
         share = place - at
@@ -255,16 +256,16 @@ class _PosedHand:
         self.radii, self.nails, self.frame = radii, dict(zip(FINGERS, nails)), HandFrame(heads, tails, nails)
 
     def cost(self, angles, touch=None):
-        """Overlap (N,) of poses (N, 27) in metres, plus by how much the thumb's pad misses another finger's."""
+        """Overlap (N,) of poses (N, 27), and by how much the thumb's pad misses another finger's, metres."""
         rotations = self.frame.rotations(angles)
         repeat = len(angles), 1, 1
         heads, tails = forward_kinematics(rotations, np.tile(self.heads, repeat), np.tile(self.tails, repeat), PARENTS)
-        cost = overlap(heads, tails, self.radii)
-        if touch:
-            (one, facing), (other, faced) = (self._pad(f, rotations, heads, tails) for f in ('thumb', touch))
-            miss = np.linalg.norm(one - other, axis=-1)
-            cost = cost + miss + 0.0015 * (1 + (facing * faced).sum(-1))  # 1.5 mm, so that pads meet with their faces
-        return cost
+        overlaps = overlap(heads, tails, self.radii)
+        if touch is None:
+            return overlaps, np.zeros(len(overlaps))
+        (one, facing), (other, faced) = (self._pad(f, rotations, heads, tails) for f in ('thumb', touch))
+        miss = np.linalg.norm(one - other, axis=-1)
+        return overlaps, miss + 0.0015 * (1 + (facing * faced).sum(-1))  # 1.5 mm, so that pads meet with their faces
 
     def _pad(self, finger, rotations, heads, tails):
         """Place (N, 3) of a finger's pad and where it looks."""
