@@ -116,3 +116,51 @@ def write_h3d(root: Path, count: int = 60, size: tuple[int, int] = (50, 50)) -> 
         )
     (root / 'annotation.json').write_text(json.dumps(entries))
     return root
+
+
+#: the authors' numbers: focal lengths and principal point by serial number
+MVHAND_CAMERAS = {
+    '840412062035': (619.598, 619.116, 325.345, 245.441),
+    '840412062037': (615.85, 615.477, 316.062, 247.156),
+    '840412062038': (619.475, 619.189, 313.715, 223.921),
+    '840412062076': (615.665, 615.09, 306.514, 240.344),
+}
+
+
+def mvhand_pixel(joint: np.ndarray, pose: np.ndarray, serial: str) -> np.ndarray:
+    """Where a camera of that pose sees a homogeneous joint (4,), mm."""
+    fx, fy, cx, cy = MVHAND_CAMERAS[serial]
+    x, y, z = np.linalg.solve(pose, joint)[:3]
+    return np.array([fx * x / z + cx, fy * y / z + cy])
+
+
+def write_mvhand(root: Path, recordings: dict[str, int] | None = None) -> Path:
+    """Recordings of so many frames: a hand 700 mm ahead that drifts to the right, before four cameras around it.
+
+    The tip of its thumb is white on black in every picture.
+    """
+    rng = np.random.default_rng(6)
+    names = ('7-14-1-2', '9-10-1-2', '9-17-1-2', '9-25-1-2')
+    for name, count in (recordings or dict.fromkeys(names, 12)).items():
+        folder, centre = root / name, np.array([0, 0, 700.0])
+        poses = {}
+        for serial, degrees in zip(MVHAND_CAMERAS, (0, 25, -30, 60)):
+            cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+            pose = np.eye(4)
+            pose[:3, :3] = [[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]
+            pose[:3, 3] = centre - pose[:3, :3] @ centre  # it looks at the middle from there
+            poses[serial] = pose
+        hand = rng.uniform(-60, 60, (21, 3))
+        joints = np.ones((count, 21, 4, 1))
+        joints[:, :, :3, 0] = hand + centre + np.arange(count)[:, None, None] * np.array([3.0, 0, 0])
+        (folder / 'mlresults').mkdir(parents=True)
+        (folder / 'rgb').mkdir()
+        np.save(folder / 'mlresults' / f'{name}-joints.npy', joints)
+        (folder / 'calib.pkl').write_bytes(pickle.dumps(poses))
+        for frame in range(count):
+            for view, serial in enumerate(sorted(MVHAND_CAMERAS)):
+                picture = np.zeros((480, 640, 3), np.uint8)
+                x, y = mvhand_pixel(joints[frame, 20, :, 0], poses[serial], serial).round().astype(int)
+                picture[y - 3 : y + 4, x - 3 : x + 4] = 255
+                cv2.imwrite(str(folder / 'rgb' / f'{frame:05d}_{view}.jpg'), picture)
+    return root

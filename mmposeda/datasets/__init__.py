@@ -9,6 +9,7 @@ from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
 from .lsp import LSPDataset
 from .mpi_inf_3dhp import MPIINF3DHPDataset
+from .mvhand import MVHandDataset
 from .pairs import PairSequenceDataset, SelfPairDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
@@ -29,6 +30,7 @@ __all__ = [
     'LiftingPoses',
     'LiftingSets',
     'MPIINF3DHPDataset',
+    'MVHandDataset',
     'PairSequenceDataset',
     'PoseStreams',
     'RHDHandsDataset',
