@@ -85,16 +85,18 @@ def look(cfg, samples):
     height, width = packed[0]['inputs'].shape[-2:]
     kind = type(getattr(dataset, 'dataset', dataset)).__name__
     labels = 'labelled' if 'keypoints' in packed[0]['data_samples'].gt_instances else 'without labels'
+    what = 'pairs' if len(packed[0]['inputs']) == 6 else 'samples'
     text = (
-        f'{kind}, {len(dataset)} samples, {labels}, {skeleton.num_joints} joints of {skeleton.name}; '
+        f'{kind}, {len(dataset)} {what}, {labels}, {skeleton.num_joints} joints of {skeleton.name}; '
         f'read in {built:.1f} s, {1000 * each:.0f} ms a sample of {width} x {height}'
     )
     return text, pictures
 
 
 def draw(sample, skeleton):
-    """The input with its visible joints, if it has any."""
-    image = np.ascontiguousarray(sample['inputs'].permute(1, 2, 0).numpy()[..., ::-1])
+    """The input with its visible joints, if it has any; of a pair both pictures, base and driving, side by side."""
+    pictures = [part.permute(1, 2, 0).numpy()[..., ::-1] for part in sample['inputs'].split(3)]
+    image = np.ascontiguousarray(np.concatenate(pictures, axis=1))
     instances = sample['data_samples'].gt_instances
     if 'transformed_keypoints' not in instances:
         return image

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from miniatures import write_h36m
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import ConcatDataset, InfiniteSampler, pseudo_collate
 from torch.utils.data import DataLoader
@@ -173,6 +174,15 @@ def test_no_label_leaks(tmp_path, write_people, top_down_pipeline, wrapped):
         assert not sample.gt_instance_labels.keys() and 'gt_fields' not in sample
         assert not {'raw_ann_info', 'keypoints', 'category_id'} & set(sample.metainfo)
         assert sample.domain == 'pair'
+
+
+def test_pairs_of_human36m_are_of_one_take_and_camera(tmp_path, top_down_pipeline):
+    root = write_h36m(tmp_path, count=12)  # six frames of each of two people, five apart
+    inner = dict(type='Human36m2DDataset', data_root=str(root), pipeline=top_down_pipeline())
+    dataset = PairSequenceDataset(inner, sequence='numbered', gap=(5, 10))
+    assert len(dataset) == 12 and [len(dataset.partners(i)) for i in range(6)] == [2, 3, 4, 4, 3, 2]
+    sample = dataset[8]['data_samples']
+    assert sample.sequence_id.endswith('S5_Walking_1.54138969_') and abs(np.diff(sample.frames)[0]) in (5, 10)
 
 
 def test_rendered_people_give_their_sequences_without_being_rendered(top_down_pipeline, monkeypatch):

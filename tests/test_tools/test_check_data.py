@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from miniatures import write_h3d, write_rhd
+from miniatures import write_h3d, write_mvhand, write_rhd
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/regda/rhd2h3d/regda_res101_1xb32-50k_rhd2h3d-256x256.py'
 
@@ -42,6 +42,19 @@ def test_joints_are_drawn_where_they_are(tool, tmp_path):
     x, y = (2 * np.array(raw[0]['keypoint2d'][4])).round().astype(int)
     changed = np.abs(pictures[0].astype(int) - plain[0]).sum(-1)
     assert changed[y, x] > 0 and changed[0, 0] == 0
+
+
+def test_pairs_are_drawn_side_by_side(tool, tmp_path):
+    module = tool('check_data')
+    inner = dict(type='MVHandDataset', data_root=str(write_mvhand(tmp_path, {'a': 7})))
+    steps = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale'), dict(type='TopdownAffine', input_size=(64, 48))]
+    inner['pipeline'] = [*steps, dict(type='PackPoseInputs')]
+    cfg = dict(type='PairSequenceDataset', dataset=inner, sequence='fields')
+    text, pictures = module.look(cfg, 3)
+    assert text.startswith('MVHandDataset, 16 pairs, without labels, 21 joints of hand21')
+    assert [picture.shape for picture in pictures] == [(48, 128, 3)] * 3
+    module.save({'pairs': pictures, 'others': pictures[:1]}, str(tmp_path / 'sheet.png'))
+    assert cv2.imread(str(tmp_path / 'sheet.png')).shape[1] == 256
 
 
 def test_every_missing_set_is_named_with_where_to_get_it(check, tmp_path, capsys):
