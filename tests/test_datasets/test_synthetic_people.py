@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from figure_meshes import brute_force_hit, drawn_points
 
 pytest.importorskip('anny', reason='rendered people need the extra synth (anny)')
 pytest.importorskip('warp', reason='rendered people need the extra synth (warp-lang)')
@@ -163,34 +164,12 @@ def test_mask_parts_and_box_fit(pictures):
         assert not (s['visibility'][~inside] > 0).any()
 
 
-def brute_force_hit(points, faces, target):
-    """First triangle (Moeller-Trumbore in float64, all triangles at once) on the ray from the camera to a target."""
-    d = target / target[2]
-    p, q, r = (points[faces[:, k]] for k in range(3))
-    e1, e2 = q - p, r - p
-    h = np.cross(d, e2)
-    det = (e1 * h).sum(1)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        u = (-p * h).sum(1) / det
-        k = np.cross(-p, e1)
-        v = (k * d).sum(1) / det
-        t = (e2 * k).sum(1) / det
-    t = np.where((np.abs(det) > 1e-14) & (t > 0) & (u >= 0) & (v >= 0) & (u + v <= 1), t, np.inf)
-    return t.argmin(), t.min()
-
-
 def test_hidden_joints_against_a_brute_force_ray_test(people):
-    import warp as wp
-
     renderer = people.renderer
     scenes, drawing = people._draw(range(4), [0] * 4)
     hidden = []
     for k, s in enumerate(scenes):
-        record = wp.array(s['record'][None], dtype=renderer.records.Person, device='cpu')
-        posed = forward_kinematics(s['rotations'], s['heads'][None], s['tails'][None])[0]
-        points = renderer.posed_vertices(
-            s['rest'][None], s['heads'][None], posed, s['rotations'], s['turn'][None], s['translation'], record
-        ).numpy()[0].astype(float)  # fmt: skip
+        points = drawn_points(renderer, s)
         for j, joint in enumerate(drawing.joints[k]):
             face, depth = brute_force_hit(points, renderer.body.faces, joint)
             if not np.isfinite(depth):
@@ -205,16 +184,10 @@ def test_hidden_joints_against_a_brute_force_ray_test(people):
 
 def test_drawn_surface_is_the_nearest_one(people):
     """Part under the pixel against a ray through its centre."""
-    import warp as wp
-
     renderer = people.renderer
     scenes, drawing = people._draw([2], [0])
     s = scenes[0]
-    record = wp.array(s['record'][None], dtype=renderer.records.Person, device='cpu')
-    posed = forward_kinematics(s['rotations'], s['heads'][None], s['tails'][None])[0]
-    points = renderer.posed_vertices(
-        s['rest'][None], s['heads'][None], posed, s['rotations'], s['turn'][None], s['translation'], record
-    ).numpy()[0].astype(float)  # fmt: skip
+    points = drawn_points(renderer, s)
     scale = renderer.supersample
     rows = ((np.arange(people.size) + 0.5) * scale).astype(int)
     agree = []
