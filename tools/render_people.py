@@ -1,8 +1,9 @@
-"""Render people to JPEG files with COCO-style labels.
+"""Render people or hands to JPEG files with COCO-style labels.
 
 Example:
     python tools/render_people.py --num 5000 --size 160 --joints lsp --out data/people --workers 2 --sheet \
         --poses cmu_h36m17_30fps.npz deepmimic_h36m17_30fps.npz --backgrounds FOLDER --frontal-share 0.8
+    python tools/render_people.py --what hand --num 5000 --size 160 --out data/hands --workers 2 --sheet
 
 A run that was stopped goes on where it was when started again with the same arguments.
 """
@@ -21,6 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 CHUNK = 32
+#: What is drawn -> name of the label file, category
+KINDS = {'person': ('people', 'person'), 'hand': ('hands', 'hand')}
+_FINGERS = {'thumb': (60, 60, 255), 'forefinger': (0, 190, 255), 'middle': (0, 220, 0), 'ring': (255, 150, 0)}
 
 
 def parse_args(argv=None):
@@ -31,12 +35,23 @@ def parse_args(argv=None):
     add('--num', type=int, default=1000, help='number of pictures')
     add('--first', type=int, default=0, help='index of the first picture')
     add('--size', type=int, default=128, help='side of the pictures, pixels')
-    add('--joints', default='lsp', help='joint set: lsp, mpii or h36m')
+    add('--what', default='person', choices=KINDS, help='what is drawn')
+    add('--joints', help='joint set: lsp (default), mpii or h36m; of hands hand21 (default) or rhd2d')
     add('--seed', type=int, default=0)
     add('--look', default='sport', help='sport, clean or shifted')
-    add('--poses', nargs='*', default=[], metavar='FILE', help='motion capture; without it joint limits alone')
-    add('--mocap-share', type=float, default=0.5, help='share of poses from --poses, the rest within joint limits')
-    add('--pose-noise', type=float, nargs=2, default=(0.05, 0.35), metavar=('LOW', 'HIGH'), help='radians')
+    people = parser.add_argument_group('people only')
+    mocap = 'motion capture; without it joint limits alone'
+    people.add_argument('--poses', nargs='*', default=[], metavar='FILE', help=mocap)
+    share = 'share of poses from --poses, the rest within joint limits'
+    people.add_argument('--mocap-share', type=float, default=0.5, help=share)
+    people.add_argument(
+        '--pose-noise', type=float, nargs=2, default=(0.05, 0.35), metavar=('LOW', 'HIGH'), help='radians'
+    )
+    hands = parser.add_argument_group('hands only')
+    hands.add_argument('--side', default='both', choices=('left', 'right', 'both'), help='which hands')
+    share = 'share of poses that are gestures, the rest within joint limits'
+    hands.add_argument('--gesture-share', type=float, default=0.75, help=share)
+    add('--sequence', type=int, default=0, help='pictures in a row of one figure, camera and scene; 0: none')
     add('--backgrounds', help='folder of background pictures')
     add('--background-share', type=float, help='share of backgrounds from --backgrounds')
     add('--frontal-share', type=float, help='share of views near the front')
@@ -53,11 +68,25 @@ def parse_args(argv=None):
     add('--workers', type=int, default=1, help='processes')
     add('--device', default='cpu', help='cpu or cuda')
     add('--sheet', action='store_true', help='write contact sheets, with and without joints')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    other = people if args.what == 'hand' else hands
+    given = [a for a in other._group_actions if getattr(args, a.dest) != a.default]
+    if given:
+        parser.error(f'{given[0].option_strings[0]} is for {other.title}, not for --what {args.what}')
+    args.joints = args.joints or {'person': 'lsp', 'hand': 'hand21'}[args.what]
+    return args
+
+
+def figure_class(what):
+    """Class that draws the pictures."""
+    from mmposeda.datasets.synthetic.hands import RenderedHands
+    from mmposeda.datasets.synthetic.people import RenderedPeople
+
+    return {'person': RenderedPeople, 'hand': RenderedHands}[what]
 
 
 def source_kwargs(args):
-    """Arguments of ``RenderedPeople`` from the command line's."""
+    """Arguments of ``RenderedPeople`` or ``RenderedHands`` from the command line's."""
     views = dict(
         frontal_share=args.frontal_share, frontal_spread=args.frontal_spread, turned_share=args.turned_share,
         turned_tilt=args.turned_tilt, elevation=args.elevation, roll=args.roll,
@@ -67,11 +96,16 @@ def source_kwargs(args):
     )
     look = {k: v for k, v in look.items() if v is not None}
     look.update(name=args.look, views={k: v for k, v in views.items() if v is not None})
-    poses = dict(
-        files=[[str(Path(p).resolve()) for p in f.split(',')] for f in args.poses],
-        mocap_share=args.mocap_share,
-        noise=tuple(args.pose_noise),
-    )
+    own = dict(sequence=args.sequence) if args.sequence else {}
+    if args.what == 'hand':
+        poses = dict(gesture_share=args.gesture_share)
+        own['side'] = args.side
+    else:
+        poses = dict(
+            files=[[str(Path(p).resolve()) for p in f.split(',')] for f in args.poses],
+            mocap_share=args.mocap_share,
+            noise=tuple(args.pose_noise),
+        )
     backgrounds = str(Path(args.backgrounds).resolve()) if args.backgrounds else None
     return dict(
         size=args.size,
@@ -81,21 +115,20 @@ def source_kwargs(args):
         poses=poses,
         backgrounds=backgrounds,
         device=args.device,
+        **own,
     )
 
 
-_people = None
+_figures = None
 
 
-def start(kwargs):
+def start(what, kwargs):
     """Build the renderer once a process."""
-    global _people
+    global _figures
     import cv2
 
-    from mmposeda.datasets.synthetic.people import RenderedPeople
-
     cv2.setNumThreads(1)
-    _people = RenderedPeople(**kwargs)
+    _figures = figure_class(what)(**kwargs)
 
 
 def write_chunk(job):
@@ -105,7 +138,7 @@ def write_chunk(job):
     out, indices, quality, masks = job
     entries = []
     for start_at in range(0, len(indices), 8):
-        for sample in _people.render(indices[start_at : start_at + 8]):
+        for sample in _figures.render(indices[start_at : start_at + 8]):
             name = f'{sample["index"]:07d}'
             cv2.imwrite(str(out / 'images' / f'{name}.jpg'), sample['img'], [cv2.IMWRITE_JPEG_QUALITY, quality])
             if masks:
@@ -139,6 +172,8 @@ def annotation(sample):
         view=view,
         subject=sample['subject'],
         pose_source=sample['pose_source'],
+        sequence_id=sample['clip'],
+        frame=sample['frame'],
     )
 
 
@@ -149,7 +184,8 @@ def merge(out, args, names):
     entries = [e for e in entries if e['image_id'] in wanted]
     (out / 'annotations').mkdir(exist_ok=True)
     split = len(entries) - args.val
-    files = {'people': entries}
+    name, kind = KINDS[args.what]
+    files = {name: entries}
     if args.val:
         files.update(train=entries[:split], val=entries[split:])
     for name, part in files.items():
@@ -157,18 +193,18 @@ def merge(out, args, names):
             dict(id=e['image_id'], file_name=f'{e["image_id"]:07d}.jpg', width=args.size, height=args.size)
             for e in part
         ]
-        category = dict(id=1, name='person', keypoints=names, skeleton=[])
-        info = dict(description='rendered people', settings=source_kwargs(args))
+        category = dict(id=1, name=kind, keypoints=names, skeleton=[])
+        info = dict(description=f'rendered {KINDS[args.what][0]}', settings=source_kwargs(args))
         label = dict(info=info, images=images, annotations=part, categories=[category])
         (out / 'annotations' / f'{name}.json').write_text(json.dumps(label))
     return out / 'annotations'
 
 
 def sheet(out, args, num=48, columns=12):
-    """Contact sheets: pictures alone, and with joints (red right, blue left; hollow where hidden)."""
+    """Contact sheets: pictures alone, and with joints, hollow where hidden: right red, left blue, a colour a finger."""
     import cv2
 
-    data = json.loads((out / 'annotations' / 'people.json').read_text())
+    data = json.loads((out / 'annotations' / f'{KINDS[args.what][0]}.json').read_text())
     names = data['categories'][0]['keypoints']
     for suffix in ('', '_joints'):
         tiles = []
@@ -176,19 +212,20 @@ def sheet(out, args, num=48, columns=12):
             image = cv2.imread(str(out / 'images' / f'{entry["image_id"]:07d}.jpg'))
             if suffix:
                 for name, (x, y, v) in zip(names, np.reshape(entry['keypoints'], (-1, 3))):
-                    color = (
-                        (60, 60, 255)
-                        if name.startswith('right')
-                        else (255, 120, 0)
-                        if name.startswith('left')
-                        else (0, 255, 0)
-                    )
                     if v:
+                        color = joint_color(name, args.what)
                         cv2.circle(image, (int(x + 0.5), int(y + 0.5)), 2, color, -1 if v == 2 else 1, cv2.LINE_AA)
             tiles.append(image)
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
         rows = [np.hstack(tiles[r : r + columns]) for r in range(0, len(tiles), columns)]
         cv2.imwrite(str(out / f'sheet{suffix}.png'), np.vstack(rows))
+
+
+def joint_color(name, what):
+    """BGR colour of a joint."""
+    if what == 'hand':
+        return next((c for f, c in _FINGERS.items() if name.startswith(f)), (255, 60, 255))
+    return (60, 60, 255) if name.startswith('right') else (255, 120, 0) if name.startswith('left') else (0, 255, 0)
 
 
 def main(argv=None):
@@ -198,7 +235,8 @@ def main(argv=None):
     for name in ('images', 'parts_done', *(('masks', 'parts') if args.masks else ())):
         (out / name).mkdir(parents=True, exist_ok=True)
     kwargs = source_kwargs(args)
-    settings = json.dumps(dict(kwargs, quality=args.quality, masks=args.masks), sort_keys=True)
+    kind = {} if args.what == 'person' else dict(what=args.what)
+    settings = json.dumps(dict(kwargs, quality=args.quality, masks=args.masks, **kind), sort_keys=True)
     record = out / 'settings.json'
     if record.exists() and record.read_text() != settings:
         raise SystemExit(f'{out} holds pictures of other settings ({record}); choose another --out or delete it')
@@ -211,19 +249,17 @@ def main(argv=None):
     begin, done = time.time(), 0
     if jobs:
         # The first chunk is drawn here: the first use of the body model builds its cache, once and not once a process.
-        start(kwargs)
+        start(args.what, kwargs)
         done = _progress(write_chunk(jobs.pop(0)), total, begin)
     if args.workers > 1 and jobs:
         os.environ.setdefault('OMP_NUM_THREADS', '1')  # of each process; more would get in each other's way
         context = multiprocessing.get_context('spawn')
-        with context.Pool(args.workers, start, (kwargs,)) as pool:
+        with context.Pool(args.workers, start, (args.what, kwargs)) as pool:
             for count in pool.imap_unordered(write_chunk, jobs):
                 done = _progress(done + count, total, begin)
     for job in jobs if args.workers == 1 else ():
         done = _progress(done + write_chunk(job), total, begin)
-    from mmposeda.datasets.synthetic.rig import joint_table
-
-    path = merge(out, args, joint_table(args.joints)[0])
+    path = merge(out, args, figure_class(args.what)(**kwargs).joint_names)
     if args.sheet:
         sheet(out, args)
     print(f'wrote {path}')
