@@ -25,6 +25,22 @@ def test_rules_on_the_names_of_known_data_sets(rule, path, want):
     assert name.endswith(want[0]) and frame == want[1]
 
 
+@pytest.mark.parametrize(
+    'rule, files, want',
+    [
+        ('numbered', 'h36m/*/*/*.jpg', ('S8_WalkDog_1.55011271_', 26)),
+        ('folders', 'jhmdb/*/*.png', ('Frisbee_catch_f_cm_np1_ri_med_0', 1)),
+    ],
+)
+def test_rules_on_the_names_of_real_files(shared_data, rule, files, want):
+    paths = list((shared_data / 'mmpose_samples').glob(files))
+    if not paths:
+        pytest.skip(f'no {files} in {shared_data / "mmpose_samples"}')
+    found = [SequenceRule(rule)(dict(img_path=str(path))) for path in paths]
+    assert len(set(found)) == len(paths)
+    assert want in {(name.split('/')[-1], frame) for name, frame in found}
+
+
 def test_fields_and_people():
     rule = SequenceRule('fields')
     assert rule(dict(sequence_id=3, frame=np.int64(7))) == ('3', 7)
