@@ -30,7 +30,16 @@ from mmposeda.registry import (
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
-WRAPPERS = ('CombinedDataset', 'ConcatDataset', 'UnlabeledDataset', 'RepeatDataset', 'PoseStreams', 'LiftingSets')
+WRAPPERS = (
+    'CombinedDataset',
+    'ConcatDataset',
+    'UnlabeledDataset',
+    'PairSequenceDataset',
+    'SelfPairDataset',
+    'RepeatDataset',
+    'PoseStreams',
+    'LiftingSets',
+)
 
 
 @pytest.fixture(autouse=True)
