@@ -211,14 +211,25 @@ def sheet(out, args, num=48, columns=12):
         for entry in data['annotations'][: min(num, args.num)]:
             image = cv2.imread(str(out / 'images' / f'{entry["image_id"]:07d}.jpg'))
             if suffix:
-                for name, (x, y, v) in zip(names, np.reshape(entry['keypoints'], (-1, 3))):
-                    if v:
-                        color = joint_color(name, args.what)
-                        cv2.circle(image, (int(x + 0.5), int(y + 0.5)), 2, color, -1 if v == 2 else 1, cv2.LINE_AA)
+                draw_joints(image, names, np.reshape(entry['keypoints'], (-1, 3)), args.what)
             tiles.append(image)
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
         rows = [np.hstack(tiles[r : r + columns]) for r in range(0, len(tiles), columns)]
         cv2.imwrite(str(out / f'sheet{suffix}.png'), np.vstack(rows))
+
+
+def draw_joints(image, names, points, what):
+    """Draw joints (K, 3) of x, y, visibility into a picture; of hands the fingers' bones too."""
+    import cv2
+
+    place = {name: (int(x + 0.5), int(y + 0.5)) for name, (x, y, v) in zip(names, points) if v}
+    for name, x in place.items() if what == 'hand' else ():
+        above = 'wrist' if name[-1] == '1' else f'{name[:-1]}{ord(name[-1]) - ord("1")}'
+        if above in place and name != 'wrist':
+            cv2.line(image, place[above], x, joint_color(name, what), 1, cv2.LINE_AA)
+    for name, (_, _, v) in zip(names, points):
+        if v:
+            cv2.circle(image, place[name], 2, joint_color(name, what), -1 if v == 2 else 1, cv2.LINE_AA)
 
 
 def joint_color(name, what):
