@@ -1,6 +1,7 @@
 from .alignment import DAN, DANN, DDC, FeatureAlignment
 from .base import DomainAdapter, MeanTeacherAdapter
 from .cc_ssl import CCSSL
+from .geometric_reconstruction import GeometricReconstruction
 from .lifting import LiftingAdapter, SupervisedLifter
 from .pose_aug import PoseAug
 from .regda import RegDA
@@ -15,6 +16,7 @@ __all__ = [
     'DDC',
     'DomainAdapter',
     'FeatureAlignment',
+    'GeometricReconstruction',
     'LiftingAdapter',
     'MeanTeacherAdapter',
     'PoseAug',
