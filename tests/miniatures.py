@@ -93,7 +93,10 @@ def write_rhd(root: Path, hands: dict[str, list[np.ndarray]] | None = None, prot
         anno = {}
         for n, uv_vis in enumerate(pictures):
             write_picture(root / folder / 'color' / f'{n:05d}.png', (320, 320), rng)
-            anno[n] = dict(xyz=rng.normal(0, 1, (42, 3)), uv_vis=uv_vis, K=np.eye(3))
+            camera = np.array([[280.0, 0, 160], [0, 281, 161], [0, 0, 1]])
+            depth = rng.uniform(0.4, 0.6, (42, 1))  # metres
+            rays = np.concatenate([uv_vis[:, :2], np.ones((42, 1))], 1) @ np.linalg.inv(camera).T
+            anno[n] = dict(xyz=rays * depth, uv_vis=uv_vis, K=camera)
         (root / folder / f'anno_{folder}.pickle').write_bytes(pickle.dumps(anno, protocol=protocol))
     return root
 

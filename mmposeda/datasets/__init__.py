@@ -11,6 +11,7 @@ from .lsp import LSPDataset
 from .mpi_inf_3dhp import MPIINF3DHPDataset
 from .mvhand import MVHandDataset
 from .pairs import PairSequenceDataset, SelfPairDataset
+from .rendered import RenderedDataset
 from .rhd import RHDHandsDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
@@ -34,6 +35,7 @@ __all__ = [
     'PairSequenceDataset',
     'PoseStreams',
     'RHDHandsDataset',
+    'RenderedDataset',
     'SURREALDataset',
     'SelfPairDataset',
     'SyntheticBodyDataset',

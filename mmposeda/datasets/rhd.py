@@ -30,7 +30,9 @@ class RHDHandsDataset(SingleInstanceDataset):
     MMPose's ``Rhd2DDataset`` reads a file of its own with one hand a picture and neither visibility nor the other hand.
 
     A sample tells its ``hand_side``, ``left`` or ``right``: the transform :class:`MirrorHands` makes them all left
-    ones, as in the published tasks. Under ``UnlabeledDataset`` the side is not known and joints choose no hand.
+    ones, as in the published tasks. It also has ``keypoints_3d_cam`` (1, 21, 3) in mm in the camera's axes and
+    ``camera`` with ``f`` (2,) and ``c`` (2,) in pixels. Under ``UnlabeledDataset`` the side is not known and joints
+    choose no hand.
 
     Args:
         split (str): ``train`` (41258 pictures, 16 people) or ``test`` (2728 pictures, 4 others).
@@ -71,7 +73,7 @@ class RHDHandsDataset(SingleInstanceDataset):
 
     def load_data_list(self) -> list[dict]:
         """Hands that count, in the order of the pictures, the left one first."""
-        ids, joints = self._read(self.existing(self.ann_file))
+        ids, joints, space, cameras = self._read(self.existing(self.ann_file))
         points = joints.reshape(-1, 2, 21, 3)  # (picture, left or right, joint, u v visible)
         low, high = points[..., :2].min(2), points[..., :2].max(2)
         corners, sides = square_boxes(
@@ -94,30 +96,45 @@ class RHDHandsDataset(SingleInstanceDataset):
         self.check_pictures(paths)
         boxes = np.concatenate([corners, corners + sides[..., None]], -1)[picture, side]
         keypoints, visible = self.map_joints(points[picture, side, :, :2], points[picture, side, :, 2] > 0)
+        space, _ = self.map_joints(1000 * space.reshape(-1, 2, 21, 3)[picture, side], points[picture, side, :, 2])
         return [
-            self.info(2 * ids[p] + int(s), path, keypoints[n], visible[n], boxes[n], hand_side=SIDES[s])
+            self.info(
+                2 * ids[p] + int(s),
+                path,
+                keypoints[n],
+                visible[n],
+                boxes[n],
+                hand_side=SIDES[s],
+                keypoints_3d_cam=space[n : n + 1],
+                camera=dict(f=cameras[p, [0, 1], [0, 1]], c=cameras[p, :2, 2]),
+            )
             for n, (p, s, path) in enumerate(zip(picture, side, paths))
         ]
 
     @staticmethod
-    def _read(path: str) -> tuple[list[int], np.ndarray]:
-        """Numbers of the pictures and (N, 42, 3) pixels and visibility of their joints."""
+    def _read(path: str) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray]:
+        """Numbers of the pictures; pixels and visibility, and metres, of their joints, both (N, 42, 3); K (N, 3, 3)."""
         try:
             content = load(path, file_format='pkl')
-            joints = np.stack([np.asarray(entry['uv_vis'], np.float64) for entry in content.values()])
             ids = [int(number) for number in content]
+            joints = np.stack([np.asarray(entry['uv_vis'], np.float64) for entry in content.values()])
+            space, cameras = np.zeros_like(joints), np.zeros((len(ids), 3, 3))
+            if not labels_ignored():
+                space = np.stack([np.asarray(entry['xyz'], np.float64) for entry in content.values()])
+                cameras = np.stack([np.asarray(entry['K'], np.float64) for entry in content.values()])
         except UnsafeFileError as error:
             raise AnnotationError(f'{path} is refused: {error}') from None
         except (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
             what = f'no {error}' if isinstance(error, KeyError) else error
             raise AnnotationError(f'{path} is no annotation file of RHD: {what}') from None
-        if joints.shape[1:] != (42, 3):
-            raise AnnotationError(
-                f'{path} has uv_vis of shape {joints.shape[1:]}, but RHD has (42, 3): two hands of 21'
-            )
-        good = (np.abs(joints) <= LIMIT).all((1, 2))
-        if not good.all():
-            raise AnnotationError(
-                f'picture {ids[int(np.argmin(good))]} of {path} has uv_vis with NaN, infinite or absurd numbers'
-            )
-        return ids, joints
+        for name, array, shape in (('uv_vis', joints, (42, 3)), ('xyz', space, (42, 3)), ('K', cameras, (3, 3))):
+            if array.shape[1:] != shape:
+                raise AnnotationError(
+                    f'{path} has {name} of shape {array.shape[1:]}, but RHD has {shape}: two hands of 21'
+                )
+            good = (np.abs(array) <= LIMIT).all((1, 2))
+            if not good.all():
+                raise AnnotationError(
+                    f'picture {ids[int(np.argmin(good))]} of {path} has {name} with NaN, infinite or absurd numbers'
+                )
+        return ids, joints, space, cameras.astype(np.float32)

@@ -105,4 +105,5 @@ class SURREALDataset(SingleInstanceDataset):
             visible[0].astype(np.float32),
             keypoints_3d_cam=in_camera.astype(np.float32),  # (1, K, 3) mm
             intrinsic_matrix=camera.astype(np.float32),
+            camera=dict(f=camera[[0, 1], [0, 1]].astype(np.float32), c=camera[:2, 2].astype(np.float32)),
         )

@@ -12,6 +12,7 @@ from mmposeda.structures.skeleton import Skeleton, metainfo_path
 
 # Hand-21 in one hand of RHD, as the published code indexes it: each finger runs from the tip to the palm there
 PUBLISHED = [0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19, 18, 17]
+WHOLE = dict(uv_vis=np.ones((42, 3)), xyz=np.ones((42, 3)), K=np.eye(3))
 PIPELINE = [
     dict(type='LoadImage'),
     dict(type='MirrorHands'),
@@ -58,6 +59,9 @@ def test_each_hand_is_a_sample_in_the_published_order(tmp_path, protocol):
         wanted = raw[i // 2]['uv_vis'][21 * (i % 2) :][PUBLISHED]
         np.testing.assert_allclose(info['keypoints'][0], wanted[:, :2], rtol=1e-6)
         assert info['keypoints_visible'].tolist() == [[1] * 21]
+        space, camera = info['keypoints_3d_cam'][0], info['camera']
+        np.testing.assert_allclose(space[:, :2] / space[:, 2:] * camera['f'] + camera['c'], wanted[:, :2], rtol=1e-4)
+        assert 400 <= space[:, 2].min() <= space[:, 2].max() <= 600, 'millimetres'
         ids.add(info['id'])
     assert len(ids) == 48
 
@@ -194,11 +198,13 @@ class Evil:
         (pickle.dumps([1, 2]), 'no annotation file of RHD'),
         (pickle.dumps({}), 'no annotation file of RHD'),
         (pickle.dumps({0: dict(xyz=1)}), "no 'uv_vis'"),
-        (pickle.dumps({0: dict(uv_vis=np.ones((21, 3)))}), r'shape \(21, 3\), but RHD has \(42, 3\)'),
-        (pickle.dumps({0: dict(uv_vis=np.full((42, 3), np.nan))}), 'picture 0 .* NaN'),
+        (pickle.dumps({0: dict(WHOLE, uv_vis=np.ones((21, 3)))}), r'uv_vis of shape \(21, 3\), but RHD has \(42, 3\)'),
+        (pickle.dumps({0: dict(WHOLE, uv_vis=np.full((42, 3), np.nan))}), 'picture 0 .* uv_vis with NaN'),
+        (pickle.dumps({0: dict(WHOLE, xyz=np.full((42, 3), np.nan))}), 'picture 0 .* xyz with NaN'),
+        (pickle.dumps({0: dict(WHOLE, K=np.ones(9))}), r'K of shape \(9,\), but RHD has \(3, 3\)'),
         (pickle.dumps({0: Evil()}), 'refused.*system'),
     ],
-    ids=['empty', 'list', 'nothing', 'keys', 'joints', 'nan', 'program'],
+    ids=['empty', 'list', 'nothing', 'keys', 'joints', 'nan', 'nan_3d', 'camera', 'program'],
 )
 def test_bad_files_are_named(tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(tmp_path)

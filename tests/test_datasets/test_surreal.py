@@ -26,7 +26,7 @@ def root(tmp_path_factory):
             for n in range(10):
                 name = f'{run}_{n}.jpg'
                 cv2.imwrite(str(root / split / f'run{run}' / name), np.full((30, 40, 3), 8 * n, np.uint8))
-                points, camera = [[k, n] for k in range(24)], np.eye(3).tolist()
+                points, camera = [[k, n] for k in range(24)], [[600, 0, 160], [0, 601, 120], [0, 0, 1]]
                 space = [[k / 10, n / 10, 2.0] for k in range(24)]
                 entries.append(dict(name=name, keypoint2d=points, keypoint3d=space, intrinsic_matrix=camera))
             (root / split / f'run{run}.json').write_text(json.dumps(entries))
@@ -41,6 +41,7 @@ def test_joints_are_mpiis_in_both_conventions(root, shoulder, joints):
     assert info['keypoints'][0].tolist() == [[k, 3] for k in joints]
     assert info['keypoints_visible'].tolist() == [[1] * 16]
     np.testing.assert_allclose(info['keypoints_3d_cam'][0, :, 0], np.array(joints) * 100.0)
+    assert {key: value.tolist() for key, value in info['camera'].items()} == dict(f=[600, 601], c=[160, 120])
     assert Skeleton.from_metainfo(dataset.metainfo).same_joints(Skeleton.from_metainfo('mpii'))
 
 
