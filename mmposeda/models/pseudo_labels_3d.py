@@ -170,7 +170,9 @@ class KinematicScorer(nn.Module):
 
 
 @torch.no_grad()
-def select_stable(scored: ScoredJoints, mask_ratio: float = 0.5, scope: str = 'batch') -> Tensor:
+def select_stable(
+    scored: ScoredJoints, mask_ratio: float = 0.5, scope: str = 'batch', gathered: bool = False
+) -> Tensor:
     """The 3D mask: joints that may be used and are among the surest of all, whether these may be used or not.
 
     Args:
@@ -178,6 +180,7 @@ def select_stable(scored: ScoredJoints, mask_ratio: float = 0.5, scope: str = 'b
         mask_ratio (float): Share to throw away, in [0, 1).
         scope (str): See :func:`~mmposeda.models.pseudo_labels.select_confident`, which takes the threshold over all
             processes.
+        gathered (bool): Likewise.
 
     Returns:
         Tensor: Boolean (B, K).
@@ -190,7 +193,7 @@ def select_stable(scored: ScoredJoints, mask_ratio: float = 0.5, scope: str = 'b
     if not 0 <= mask_ratio < 1:
         raise ValueError(f'mask_ratio is the share thrown away and must lie in [0, 1), got {mask_ratio}')
     score = scored.score.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    return select_confident(score, mask_ratio, scope) & scored.valid
+    return select_confident(score, mask_ratio, scope, gathered) & scored.valid
 
 
 def mask_overlap(first: Tensor, second: Tensor) -> Tensor:
@@ -247,7 +250,7 @@ class MaskCombiner(nn.Module):
 
     @torch.no_grad()
     def forward(self, mask_2d: Tensor, mask_3d: Tensor) -> tuple[Tensor, Tensor]:
-        """Masks for the 2D and the 3D loss, and the overlap of these counted in.
+        """Masks for the 2D and the 3D loss, and the overlap of these counted in, over all processes.
 
         Args:
             mask_2d (Tensor): Trusted heatmaps, boolean (B, K).
@@ -261,7 +264,10 @@ class MaskCombiner(nn.Module):
             raise TypeError(f'masks must be boolean, got {mask_2d.dtype} and {mask_3d.dtype}')
         if mask_2d.shape != mask_3d.shape:
             raise ValueError(f'masks must be of one shape, got {tuple(mask_2d.shape)} and {tuple(mask_3d.shape)}')
-        self.counts += torch.stack([(mask_2d & mask_3d).sum(), (mask_2d | mask_3d).sum()])
+        counts = torch.stack([(mask_2d & mask_3d).sum(), (mask_2d | mask_3d).sum()])
+        if get_world_size() > 1:  # here and not once an epoch: a checkpoint holds the first process's count
+            all_reduce(counts)
+        self.counts += counts
         return self.combine(mask_2d, mask_3d)
 
     @torch.no_grad()
@@ -278,16 +284,13 @@ class MaskCombiner(nn.Module):
 
     @torch.no_grad()
     def end_epoch(self) -> float:
-        """Close an epoch: measure the overlap over all processes, decide, and begin to count anew.
+        """Close an epoch: measure the overlap, decide, and begin to count anew.
 
         Returns:
             float: The overlap; 0 where no mask was given.
         """
-        counts = self.counts.clone()
-        if get_world_size() > 1:
-            all_reduce(counts)
+        self.overlap.copy_(_share(*self.counts))
         self.counts.zero_()
-        self.overlap.copy_(_share(*counts))
         exceeded = self.overlap > self.overlap_threshold
         self.merged.copy_(exceeded | self.merged if self.latch else exceeded)
         return float(self.overlap)
