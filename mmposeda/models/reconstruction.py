@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
 from mmposeda.registry import MODELS
@@ -20,7 +21,7 @@ class Reconstruction(NamedTuple):
         warp: Field, masks and inpainting map.
         drawn: The driving pictures as they are redrawn, RGB in [0, 1], (B, 3, h, w).
         used: Whether a pair counts, boolean (B,).
-        loss: Scalar.
+        loss: Scalar. Its mean over processes is that of the pairs of all that count.
     """
 
     warp: WarpField
@@ -71,15 +72,27 @@ class PairReconstruction(nn.Module):
             base_points (Tensor): Joints of the base pictures, pixels, (B, K, 2).
             driving_points (Tensor): Those of the driving pictures.
         """
+        warp, drawn = self.draw(base, base_points, driving_points)
+        used = self.used(base_points, driving_points, base.shape[3])
+        loss = self.perceptual(drawn, driving, used.float())
+        return Reconstruction(warp, drawn, used, loss * self._share(used) if get_world_size() > 1 else loss)
+
+    def draw(self, base: Tensor, base_points: Tensor, driving_points: Tensor) -> tuple[WarpField, Tensor]:
+        """The fields, and what is drawn with them."""
         size = (base.shape[3], base.shape[2])
-        grids = (pixels_to_grid(points, size) for points in (base_points, driving_points))
-        warp = self.warp_estimator(base, *grids)
-        drawn = self.generator(base, warp.field, warp.inpainting)
-        used = self.used(base_points, driving_points, size[0])
-        return Reconstruction(warp, drawn, used, self.perceptual(drawn, driving, used.float()))
+        warp = self.warp_estimator(base, *(pixels_to_grid(points, size) for points in (base_points, driving_points)))
+        return warp, self.generator(base, warp.field, warp.inpainting)
 
     @torch.no_grad()
     def used(self, base_points: Tensor, driving_points: Tensor, width: int) -> Tensor:
-        """Which pairs move neither too little nor too much, boolean (B,)."""
+        """Which pairs move neither too little nor too much, boolean (B,). NaN counts, so that the loss tells of it."""
         moved = (driving_points - base_points).norm(dim=-1).mean(-1) / width
-        return (moved >= self.displacement[0]) & (moved <= self.displacement[1])
+        return ~((moved < self.displacement[0]) | (moved > self.displacement[1]))
+
+    @torch.no_grad()
+    def _share(self, used: Tensor) -> Tensor:
+        """How many pairs count here over their mean number in all processes."""
+        mean = used.sum().float()
+        number = mean.clone()
+        all_reduce(mean, 'mean')
+        return number / mean.clamp_min(torch.finfo(mean.dtype).tiny)

@@ -131,7 +131,7 @@ class GeometricReconstruction(UDAPE):
         self.fixed = {
             'pose': ('reconstruction',),
             'generator': ('student', 'depth'),
-            'adapt': ('reconstruction',) if freeze_generator else (),
+            'adapt': () if self._weighs('reconstruction') and not freeze_generator else ('reconstruction',),
         }[phase]
         for name in self.fixed:
             if getattr(self, name) is not None:
@@ -217,18 +217,19 @@ class GeometricReconstruction(UDAPE):
         return {**losses, **logs}
 
     @torch.no_grad()
-    def select_poses(self, teacher: Tensor, student: Tensor) -> Tensor:
+    def select_poses(self, teacher: Tensor, student: Tensor, gathered: bool = False) -> Tensor:
         """3D pseudo-labels to trust: sound bones, and a place that views agree on.
 
         Args:
             teacher (Tensor): Poses of each of the teacher's views in one frame, (V, B, K, 3).
             student (Tensor): The student's, (B, K, 3), which is asked where the teacher has one view alone.
+            gathered (bool): Ask no other process.
 
         Returns:
             Tensor: Boolean (B, K).
         """
         views = teacher if len(teacher) > 1 else torch.cat([teacher, student[None]])
-        return select_stable(self.scorer(teacher.mean(0), views), self.mask_ratio_3d, self.mask_scope)
+        return select_stable(self.scorer(teacher.mean(0), views), self.mask_ratio_3d, self.mask_scope, gathered)
 
     @torch.no_grad()
     def judge(self, images: Tensor) -> dict[str, Tensor]:
@@ -239,7 +240,7 @@ class GeometricReconstruction(UDAPE):
             judged = super().judge(images)
             predict_heatmaps(self.student, images)
         taught = self.depth.relative(self.teacher_depth(*teacher.passes[-1]))
-        kept_3d = self.select_poses(taught[None], self.depth.relative(self.depth(*student.passes[-1])))
+        kept_3d = self.select_poses(taught[None], self.depth.relative(self.depth(*student.passes[-1])), gathered=True)
         masks = self.combiner.combine(judged['kept_2d'], kept_3d)
         return {**judged, 'kept_3d': kept_3d, 'kept': masks[0] | masks[1]}
 
@@ -285,17 +286,15 @@ class GeometricReconstruction(UDAPE):
         pair = self.make_pair(inputs['pair'])
         base, driving = (self._unit(picture) for picture in pair)
         points = [self._points(predict_heatmaps(self.estimator, picture)) for picture in pair]
-        made = self.reconstruction(base, driving, *points)
+        warp, drawn = self.reconstruction.draw(base, *points)
         return {
             'base': base,
             'driving': driving,
-            'warped': warp_by_field(base, made.warp.field),
-            'drawn': made.drawn,
+            'warped': warp_by_field(base, warp.field),
+            'drawn': drawn,
             'base points': points[0],
             'driving points': points[1],
-            'field': made.warp.field,
-            'mask': made.warp.mask,
-            'inpainting': made.warp.inpainting,
+            **warp._asdict(),
         }
 
     def _build_depth(self, depth: dict, scorer: dict | None, combine: dict | None) -> None:
@@ -329,7 +328,7 @@ class GeometricReconstruction(UDAPE):
 
     def _weigh(self, terms: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         """Losses ``loss_3d`` and ``loss_reconstruction`` times their weights, and the weights for the log."""
-        if self.balance is not None and self.balance.names and set(self.balance.names) <= terms.keys():
+        if self.balance is not None and {'consistency', *self.balance.names} <= terms.keys():
             self.balance.measure([terms['consistency'], *(terms[name] for name in self.balance.names)])
         out = {}
         for name in terms.keys() - {'consistency'}:

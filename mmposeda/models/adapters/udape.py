@@ -182,9 +182,9 @@ class UDAPE(MeanTeacherAdapter):
         heatmaps = predict_heatmaps(self.student, images)
         return self.compare_heatmaps(heatmaps, matrix, pseudo, self.select(pseudo))
 
-    def select(self, pseudo: PseudoLabels) -> Tensor:
-        """Pseudo-heatmaps to trust, boolean (B, K)."""
-        return select_confident(pseudo.confidence, self.mask_ratio, self.mask_scope)
+    def select(self, pseudo: PseudoLabels, gathered: bool = False) -> Tensor:
+        """Pseudo-heatmaps to trust, boolean (B, K); with ``gathered`` other processes are not asked."""
+        return select_confident(pseudo.confidence, self.mask_ratio, self.mask_scope, gathered)
 
     def compare_heatmaps(
         self, heatmaps: Tensor, matrix: Tensor, pseudo: PseudoLabels, keep: Tensor
@@ -211,7 +211,7 @@ class UDAPE(MeanTeacherAdapter):
         """
         heatmaps = predict_heatmaps(self.teacher, images).float()
         points, confidence = heatmap_argmax(heatmaps)
-        kept = self.select(PseudoLabels(points, confidence, heatmaps))
+        kept = self.select(PseudoLabels(points, confidence, heatmaps), gathered=True)
         return {'points': points * points.new_tensor(self.layout.scale_factor), 'kept_2d': kept, 'kept': kept}
 
     @torch.no_grad()
@@ -233,7 +233,7 @@ class UDAPE(MeanTeacherAdapter):
             'teacher view': views.teacher[0],
             'student view': self.hide_joint(views, pseudo),
             'points': transform_points(pseudo.points * scale, views.student_matrix),
-            'kept': self.select(pseudo),
+            'kept': self.select(pseudo, gathered=True),
         }
 
     def _styles_source(self) -> bool:
