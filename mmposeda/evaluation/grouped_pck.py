@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmposeda.registry import METRICS
 from mmposeda.structures.skeleton import Skeleton
 
-from .joints import labelled_joints
+from .joints import in_crop, labelled_joints
 
 
 @METRICS.register_module()
@@ -104,9 +104,7 @@ class GroupedPCK(BaseMetric):
     def _joints(self, sample: dict, skeleton: Skeleton) -> tuple:
         """Ground truth (K, 2), visibility (K,) and prediction (K, 2), in pixels of the input crop."""
         truth, visible, pred = labelled_joints(sample, skeleton)
-        size, scale = np.asarray(sample['input_size']), np.asarray(sample['input_scale'], np.float64)
-        corner = np.asarray(sample['input_center'], np.float64) - 0.5 * scale
-        return (truth - corner) / scale * size, visible, (pred - corner) / scale * size
+        return in_crop(truth, sample), visible, in_crop(pred, sample)
 
     def _on_grid(self, gt: np.ndarray, visible: np.ndarray, pred: np.ndarray, sample: dict) -> tuple:
         grid, size = self.heatmap_size, np.asarray(sample['input_size'])

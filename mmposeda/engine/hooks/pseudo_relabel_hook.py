@@ -9,11 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmengine.dataset import pseudo_collate
 from mmengine.dist import all_gather, broadcast, get_dist_info
 from mmengine.hooks import Hook
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from mmposeda.datasets.unlabeled import UnlabeledDataset, UnlabeledImageDataset
 from mmposeda.models.adapters.cc_ssl import sample_indices
@@ -22,11 +20,9 @@ from mmposeda.models.relabelling import FlowFollower, TurnRange, follows, kept_s
 from mmposeda.registry import HOOKS
 
 from .. import random_state
-from ..resumable_loader import ResumableLoader
+from ._data import first_unrepeatable, one_pass, step_names
 from ._model import unwrapped
 from .non_finite_hook import NonFiniteError
-
-_LOOKED_AT = 8  # samples that are drawn twice to see whether the pipeline is random
 
 
 @HOOKS.register_module()
@@ -174,7 +170,7 @@ class PseudoRelabelHook(Hook):
         matrices = self._draw_views(runner.seed, number, model.layout.input_size)
         follower = FlowFollower() if self.temporal else None
         device, found = model.table.labels.device, []
-        for batch in self._loader(runner, begin, end):
+        for batch in one_pass(runner, self._target, range(begin, end), self.batch_size, self.num_workers):
             places = sample_indices(batch['data_samples'])
             wanted = list(range(begin, begin + len(places)))
             if places != wanted:
@@ -198,17 +194,6 @@ class PseudoRelabelHook(Hook):
         generator = torch.Generator().manual_seed(int(high) << 32 | int(low))
         flat = self.turns.sample(len(self._target) * self.views, size, generator=generator)
         return flat.view(len(self._target), self.views, 3, 3)
-
-    def _loader(self, runner, begin: int, end: int) -> ResumableLoader:
-        training = runner.train_dataloader
-        workers = training.num_workers if self.num_workers is None else self.num_workers
-        context = dict(multiprocessing_context=training.multiprocessing_context) if workers else {}
-        plain = DataLoader(
-            self._target, self.batch_size, sampler=range(begin, end), num_workers=workers, collate_fn=pseudo_collate,
-            **context,
-        )  # fmt: skip
-        # of its kind for the workers that outlive a signal, and for the random state that is left alone
-        return ResumableLoader(plain, runner.seed, endless=False)
 
     def _describe(self, model) -> dict[str, float]:
         """Share of the labels that are kept, their signs of collapse, and the confidence of all."""
@@ -234,20 +219,16 @@ def _target_part(dataset) -> UnlabeledDataset | UnlabeledImageDataset:
 
 
 def _check_repeatable(target) -> None:
-    """Draw some samples twice: labels of one drawing must fit the next."""
-    for index in {len(target) * i // _LOOKED_AT for i in range(_LOOKED_AT)}:
-        drawn = []
-        for seed in (0, 1):
-            with random_state.kept(gpu=False):
-                random_state.seed_host(seed, index)
-                drawn.append(target[index])
-        sample_indices([sample['data_samples'] for sample in drawn])
-        if not torch.equal(*(sample['inputs'] for sample in drawn)):
-            steps = ', '.join(type(step).__name__ for step in getattr(target.pipeline, 'transforms', ()))
-            raise ValueError(
-                f'Sample {index} of the target is another one each time it is drawn, so that a pseudo-label would not '
-                f"fit it: take what is random out of the target's pipeline ({steps}). The model augments by itself."
-            )
+    """Labels of one drawing must fit the next."""
+    with random_state.kept(gpu=False):
+        sample_indices([target[0]['data_samples']])
+    index = first_unrepeatable(target)
+    if index is not None:
+        raise ValueError(
+            f'Sample {index} of the target is another one each time it is drawn, so that a pseudo-label would not '
+            f"fit it: take what is random out of the target's pipeline ({step_names(target)}). The model augments by "
+            'itself.'
+        )
 
 
 def _paths(target) -> list[str]:
