@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from toy_adaptation import CCSSL, UDAPE
+from toy_adaptation import CCSSL, RECONSTRUCTION, SELF_PAIRS, UDAPE
 
 RUN = """
 _base_ = ['{base}']
@@ -27,6 +27,15 @@ CASES = dict(
     inside_an_accumulation=('iter_3.pth', UDAPE, 'optim_wrapper = dict(accumulative_counts=2)\n'),
     inside_a_round_of_labels=('iter_3.pth', CCSSL, ''),
     between_rounds_of_labels=('iter_3.pth', CCSSL.replace('rounds=3', 'rounds=2'), ''),
+    reconstruction_poses=('iter_3.pth', RECONSTRUCTION, "model = dict(phase='pose')\n"),
+    reconstruction_generator=('iter_3.pth', RECONSTRUCTION, "model = dict(phase='generator')\n"),
+    # the masks' epochs end at iterations 4 and 8
+    reconstruction_while_weights_are_measured=('iter_3.pth', RECONSTRUCTION, ''),
+    reconstruction_with_measured_weights=(
+        'iter_3.pth',
+        RECONSTRUCTION + SELF_PAIRS,
+        "model = dict(balance=dict(iterations=2), combine=dict(overlap_threshold=0.0), kp_grad='both')\n",
+    ),
     finite_sampler_and_plain_model=(
         'iter_3.pth',
         '',
@@ -95,6 +104,20 @@ class TestExactResume:
         torch.manual_seed(99)  # a new process would not be in the old one's state
         tool('train').main([str(config), '--work-dir', str(folder), '--resume'])
         same_run(last(tmp_path / 'whole'), last(folder))
+        if case.startswith('reconstruction'):
+            self.check_reconstruction(case, last(folder), torch.load(folder / middle, weights_only=True))
+
+    @staticmethod
+    def check_reconstruction(case, end, middle):
+        """Else the run could be the same for nothing."""
+        end, middle = end['state_dict'], middle['state_dict']
+        weighed = dict(reconstruction_while_weights_are_measured=5, reconstruction_with_measured_weights=2)
+        assert int(end['balance.measured']) == weighed.get(case, 0)
+        assert (middle['combiner.counts'][1] > 0) == (end['combiner.overlap'] > 0) == (case in weighed)
+        assert (end['scorer.bones.count'] > 0).all() == ('generator' not in case)
+        moved = {key.split('.')[0] for key, value in end.items() if not torch.equal(value, middle[key])}
+        assert ('student' in moved) == ('generator' not in case)
+        assert ('reconstruction' in moved) == ('poses' not in case)
 
     def test_inside_a_stage(self, toy_adaptation, tool, tmp_path, interrupt):
         stages = "stages = [dict(name='pretrain'), dict(name='adapt', load_from='{pretrain}', " + (

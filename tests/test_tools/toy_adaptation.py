@@ -7,9 +7,22 @@ from toy import write_toy
 NETWORK = '''
 import os
 
+import numpy as np
 import torch
-from mmpose.registry import MODELS
+from mmcv.transforms import BaseTransform
+from mmpose.registry import MODELS, TRANSFORMS
 from torch import nn
+
+
+@TRANSFORMS.register_module(force=True)
+class ToyDepth(BaseTransform):
+    """A 3D label, the deeper the farther to the right and below."""
+
+    def transform(self, results):
+        points = results['keypoints']
+        depth = 1000 + 10 * points[..., :1] + 5 * points[..., 1:]
+        results.update(keypoints_3d_cam=np.concatenate([points, depth], -1), camera=dict(f=[100.0, 100.0]))
+        return results
 
 
 @MODELS.register_module(force=True)
@@ -109,6 +122,39 @@ CCSSL = f"""
 model = dict(type='CCSSL')
 {CCSSL_TARGET}
 custom_hooks = [dict(type='PseudoRelabelHook', rounds=3)]
+"""
+
+# 3D labels in the source, and pairs of the target's pictures. Poses are in lengths of 64 pixels, so that bones differ.
+PAIRS = """
+source, target = _base_.train_dataloader['dataset']['datasets']
+load, *augment, pack = source['pipeline']
+source['pipeline'] = [load, dict(type='ToyDepth'), *augment, dict(type='ScreenPose'), pack]
+pairs = dict(type='PairSequenceDataset', gap=(1, 3), dataset=dict(target['dataset'], pipeline=_base_.val_pipeline))
+train_dataloader = dict(
+    batch_size=6, sampler=dict(quotas=[2, 2, 2]), dataset=dict(datasets=[source, target, pairs])
+)
+metafile = _base_.train_dataloader['dataset']['metainfo']['from_file']
+custom_hooks = [dict(type='MeanTeacherHook'), dict(type='MaskCombinerHook', interval=4)]
+"""
+RECONSTRUCTION = f"""
+{PAIRS}
+model = dict(
+    type='GeometricReconstruction',
+    keep_rate=0.9,
+    depth=dict(skeleton=metafile, root='left', reference=('left', 'right'), min_reference=64.0),
+    reconstruction=dict(
+        warp_estimator=dict(width=2, max_width=4, num_blocks=1),
+        generator=dict(width=2, num_residual=1),
+        perceptual=dict(features='pyramid_l1', factors=(1, 2)),
+        displacement=(0.02, 1.0),
+    ),
+    balance=dict(iterations=5),
+    occlusion_threshold=0.0,
+)
+"""
+# the pictures deformed in the model, in place of sequences
+SELF_PAIRS = """
+train_dataloader['dataset']['datasets'][2] = dict(type='SelfPairDataset', dataset=target['dataset'])
 """
 
 

@@ -331,7 +331,7 @@ class GeometricReconstruction(UDAPE):
         if self.balance is not None and {'consistency', *self.balance.names} <= terms.keys():
             self.balance.measure([terms['consistency'], *(terms[name] for name in self.balance.names)])
         out = {}
-        for name in terms.keys() - {'consistency'}:
+        for name in (name for name in self.weights if name in terms):  # in an order that does not change the sum
             loss, _ = terms[name]
             weight = self.balance.weight(name) if self.weights[name] == 'auto' else loss.new_tensor(self.weights[name])
             out.update({f'unsup_loss_{name}': weight * loss, f'weight_{name}': weight, f'raw_{name}': loss.detach()})
