@@ -117,6 +117,14 @@ def test_joints_lie_inside_the_fingers(hands):
             assert low < depth < high, f'{name} of hand {number} lies {depth:.1f} mm under the skin'
 
 
+def test_thickness_follows_the_size_of_the_hand(shaped):
+    model = hand_model()
+    here = model.thickness(*shaped)
+    np.testing.assert_allclose(model.thickness(*(1.3 * x for x in shaped)), 1.3 * here)
+    np.testing.assert_allclose(here, model.radii, rtol=0.5)
+    assert here[BONE['thumb3']] > here[BONE['pinky_finger3']] > 0.003, 'metres'
+
+
 def test_angles_are_those_between_the_bones(shaped):
     angles = np.zeros((4, len(ANGLES)))
     bends = [0, 30, 60, 90]

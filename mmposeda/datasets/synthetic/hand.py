@@ -168,11 +168,9 @@ class HandModel:
         main = dense.argmax(1)
         back = np.tile([0.0, 0, 1], (len(BONES), 1))
         self.nails = np.stack([self._nail(f, v, normal, main, heads, tails) for f in FINGERS])
-        self.radii = np.zeros(len(BONES))
-        for bone, name in enumerate(BONES):
-            near, _ = closest(v, heads[bone], tails[bone])
-            inner = (main == bone) & ((normal[:, 2] < -0.5) | (not name.endswith('palm')))
-            self.radii[bone] = np.linalg.norm(v - near, axis=1)[inner].mean()
+        inner = (normal[:, 2] < -0.5) | ~np.isin(main, [BONE[b] for b in BONES if b.endswith('palm')])
+        self._inner = np.flatnonzero(inner), main[inner]
+        self.radii = self.thickness(v, heads, tails)
         finger_of = np.zeros(len(BONES), int)
         for n, finger in enumerate(FINGERS, 1):
             for k in (1, 2, 3):
@@ -199,6 +197,15 @@ class HandModel:
         self.coordinates = np.stack([across, place, (normal * local).sum(1)], 1).astype(np.float32)
         part = PART_OF_BONE[main][self.faces]
         self.face_part = np.where(part[:, 1] == part[:, 2], part[:, 1], part[:, 0]).astype(np.int32)
+
+    def thickness(self, vertices, heads, tails):
+        """Mean distances (bones,) of the skin from the bones of a shaped hand at rest, metres; see ``radii``."""
+        skin, bone = self._inner
+        start, axis = heads[bone], tails[bone] - heads[bone]
+        away = vertices[skin] - start
+        share = np.clip((away * axis).sum(-1) / (axis * axis).sum(-1), 0, 1)
+        gap = np.linalg.norm(away - share[:, None] * axis, axis=-1)
+        return np.bincount(bone, gap, len(BONES)) / np.bincount(bone, minlength=len(BONES))
 
     def _fingers(self, finger_of, main):
         kind = finger_of[main][self.faces]

@@ -35,7 +35,7 @@ def _gesture(thumb, fingers, spread=(), cup=(0, 0), touch=None, weight=1.0):
 
 
 _FIST = ((82, 95), (85, 98), (86, 98), (86, 94))
-_OVER = (34, 52, 24, 53, 34)  # the thumb lies over the bent fingers
+_OVER = (28, 21, 40, 25, 69)  # the thumb lies on the bent forefinger
 #: What hands do: gestures that people show, grips, and hands at rest (our choice).
 GESTURES = {
     'relaxed': _gesture((35, 28, 5, 12, 18), ((18, 30), (26, 35), (31, 40), (35, 42)), (-3, 0, 2, 6), weight=3),
@@ -44,13 +44,13 @@ GESTURES = {
     'spread': _gesture((55, 15, 0, 0, 0), ((0, 2), (0, 2), (0, 2), (0, 2)), (-15, -2, 10, 26), weight=1.5),
     'fist': _gesture(_OVER, _FIST, cup=(6, 10), weight=1.5),
     'thumb_up': _gesture((55, 8, -5, 0, -5), _FIST, cup=(6, 10)),
-    'point': _gesture(_OVER, ((2, 6), *_FIST[1:]), cup=(6, 10), weight=1.5),
+    'point': _gesture((14, 26, 40, 21, 73), ((2, 6), *_FIST[1:]), cup=(6, 10), weight=1.5),
     'gun': _gesture((52, 8, 0, 0, -3), ((0, 4), *_FIST[1:]), cup=(6, 10)),
-    'victory': _gesture((23, 56, 15, 54, 38), ((0, 3), (0, 3), (84, 93), (84, 90)), (-13, 7, 0, 0), cup=(6, 10)),
-    'horns': _gesture((25, 60, 36, 51, 30), ((0, 3), (82, 95), (82, 95), (0, 3)), (-4, 0, 0, 14)),
+    'victory': _gesture((2, 28, 40, 26, 72), ((0, 3), (0, 3), (84, 93), (84, 90)), (-13, 7, 0, 0), cup=(6, 10)),
+    'horns': _gesture((13, 28, 40, 15, 71), ((0, 3), (82, 95), (82, 95), (0, 3)), (-4, 0, 0, 14)),
     'call': _gesture((56, 10, 0, -5, -8), (*_FIST[:3], (0, 5)), (0, 0, 0, 18)),
-    'three': _gesture((-8, 58, 25, 54, 31), ((0, 3), (0, 3), (0, 4), (84, 90)), (-12, 0, 9, 0)),
-    'four': _gesture((-2, 44, 20, 38, 50), ((0, 3), (0, 3), (0, 3), (0, 4)), (-10, -2, 5, 14)),
+    'three': _gesture((-10, 11, 40, 40, 54), ((0, 3), (0, 3), (0, 4), (84, 90)), (-12, 0, 9, 0)),
+    'four': _gesture((-1, 2, 40, 39, 75), ((0, 3), (0, 3), (0, 3), (0, 4)), (-10, -2, 5, 14)),
     'pinch': _gesture(
         (12, 39, 6, 8, 4), ((46, 51), (28, 30), (24, 26), (18, 22)), (-3, 0, 2, 6), (0, 0), 'forefinger', 1.5
     ),
@@ -67,7 +67,7 @@ GESTURES = {
     'write': _gesture(
         (8, 48, 0, 15, 9), ((50, 46), (62, 46), (72, 78), (78, 80)), (0, 2, 0, 0), (5, 8), 'middle_finger'
     ),
-    'key': _gesture((38, 60, 35, 45, 40), ((66, 76), (72, 82), (76, 84), (78, 82)), cup=(4, 6)),
+    'key': _gesture((25, 21, 40, 9, 56), ((66, 76), (72, 82), (76, 84), (78, 82)), cup=(4, 6)),
     'bottle': _gesture((12, 52, -5, 12, 22), ((40, 55), (45, 56), (48, 56), (50, 54)), (-3, 0, 2, 5), (5, 8), weight=2),
     'ball': _gesture(
         (32, 52, -5, 8, 18), ((30, 36), (32, 36), (33, 36), (34, 36)), (-11, -3, 7, 18), (5, 10), weight=2
@@ -171,7 +171,8 @@ class HandPoseSource:
         Args:
             rng (np.random.Generator): Source of chance.
             heads, tails (np.ndarray): (21, 3) rest bone ends of the hand, hand axes, metres.
-            nails, radii (np.ndarray): Of the hand model.
+            nails (np.ndarray): (5, 3), of the hand model.
+            radii (np.ndarray): (21,) thickness of this hand about its bones, metres, see ``HandModel.thickness``.
             frames (int): Length of a motion; 0 for a single pose.
 
         Returns:

@@ -89,9 +89,8 @@ class RenderedHands(RenderedFigures):
         record, shape, changes = sample_hand(rng, renderer.hand_dtype, texture=self.look.texture)
         record['side'] = 1 if side == 'right' else -1
         rest, heads, tails = (x[0] for x in renderer.hand.rest(shape[None], changes[None]))
-        rotations, path, angles, source = self.poses.sample(
-            streams['pose'], heads, tails, renderer.hand.nails, renderer.hand.radii, self.sequence
-        )
+        nails, radii = renderer.hand.nails, renderer.hand.thickness(rest, heads, tails)
+        rotations, path, angles, source = self.poses.sample(streams['pose'], heads, tails, nails, radii, self.sequence)
         numbers = dict(zip((*PHENOTYPES, *CHANGES), np.concatenate([shape, changes]).tolist()))
         label = dict(subject=dict(numbers, side=side), pose_source=source)
         return dict(
