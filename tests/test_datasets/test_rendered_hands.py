@@ -121,7 +121,8 @@ def test_thickness_follows_the_size_of_the_hand(shaped):
     model = hand_model()
     here = model.thickness(*shaped)
     np.testing.assert_allclose(model.thickness(*(1.3 * x for x in shaped)), 1.3 * here)
-    np.testing.assert_allclose(here, model.radii, rtol=0.5)
+    fingers = [BONE[f'{finger}{k}'] for finger in FINGERS for k in (1, 2, 3)]
+    np.testing.assert_allclose(here[fingers], model.radii[fingers], rtol=0.5)
     assert here[BONE['thumb3']] > here[BONE['pinky_finger3']] > 0.003, 'metres'
 
 
