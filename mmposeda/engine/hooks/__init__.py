@@ -7,6 +7,7 @@ from .mask_combiner_hook import MaskCombinerHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
 from .pose_augmentation_hook import PoseAugmentationVisualizationHook
+from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .pseudo_relabel_hook import PseudoRelabelHook
 from .schedule_hook import ScheduleHook
 
@@ -20,6 +21,7 @@ __all__ = [
     'MeanTeacherHook',
     'NonFiniteHook',
     'PoseAugmentationVisualizationHook',
+    'PseudoLabelQualityHook',
     'PseudoRelabelHook',
     'ScheduleHook',
 ]
