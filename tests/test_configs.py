@@ -5,6 +5,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
@@ -15,6 +16,7 @@ from mmposeda.datasets.lifting import LiftingDataset
 from mmposeda.datasets.lifting_streams import STREAMS
 from mmposeda.datasets.samplers.difficulty_bin_sampler import STRATEGIES
 from mmposeda.engine.stages import resolve_references, stage_config, stage_names
+from mmposeda.models.losses import perceptual
 from mmposeda.models.networks import adain
 from mmposeda.registry import (
     DATA_SAMPLERS,
@@ -50,6 +52,10 @@ def style_weights_at_hand(monkeypatch):
         '_read',
         lambda path, prefix='', keep=None: (adain._decoder() if prefix else adain._encoder()).state_dict(),
     )
+    convolutions = perceptual._vgg19_layers()
+    weights = {f'features.{i}.weight': torch.zeros(outputs, inputs, 3, 3) for i, inputs, outputs, *_ in convolutions}
+    biases = {f'features.{i}.bias': torch.zeros(outputs) for i, _, outputs, *_ in convolutions}
+    monkeypatch.setattr(perceptual, '_read', lambda path: {**weights, **biases})
 
 
 @functools.lru_cache(maxsize=3)
