@@ -10,6 +10,7 @@ from mmposeda.structures.keypoint_grid import (
     dense_affine_field,
     dense_field,
     displaced_grids,
+    identity_grid,
     sample,
     sample_regions,
 )
@@ -42,6 +43,22 @@ def test_masks_are_shares_and_the_field_is_their_mixture(kind):
     motion = net.motion(at_base, at_driving, (12, 8))
     mixture = (dense_field if motion.ndim == 3 else dense_affine_field)(out.mask, motion)
     torch.testing.assert_close(out.field, mixture)
+
+
+def test_masks_begin_from_the_driving_keypoints():
+    """Without a word of the network, a place is the nearest joint's by a Gaussian, and else the background's."""
+    net = tiny(prior=0.1, prior_variance=0.02)
+    torch.nn.init.zeros_(net.mask.weight)
+    torch.nn.init.zeros_(net.mask.bias)
+    base, at_base, at_driving = pair()
+    share = net(base, at_base, at_driving).mask
+    places = identity_grid((12, 8), at_driving)
+    near = (-(places - at_driving[:, :, None, None]).square().sum(-1) / (2 * 0.02)).exp()
+    near = torch.cat([torch.full_like(near[:, :1], 0.1), near], 1)
+    torch.testing.assert_close(share, near / near.sum(1, keepdim=True), atol=1e-4, rtol=1e-3)
+
+    net.prior = None
+    torch.testing.assert_close(net(base, at_base, at_driving).mask, torch.full_like(share, 1 / 17))
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -196,6 +213,12 @@ def test_keypoints_of_another_joint_set_are_refused(which):
     name = ('base_points', 'driving_points')[which - 1]
     with pytest.raises(ValueError, match=rf'{name} must be \(2, 16, 2\).*got \(2, 14, 2\)'):
         tiny()(*inputs)
+
+
+def test_a_prior_that_is_not_positive_is_named():
+    for wrong in (dict(prior=0.0), dict(prior_variance=-1.0)):
+        with pytest.raises(ValueError, match='prior and prior_variance must be positive'):
+            tiny(**wrong)
 
 
 def test_is_in_the_registry():
