@@ -2,7 +2,7 @@
 # the data (`renders`), runs the stages and shows what came of them; settings were chosen on other seeds than these.
 _base_ = [
     '../_base_/default_runtime.py',
-    '../_base_/models/td-hm_effnetlite0_lsp_128x128.py',
+    '../_base_/models/td-hm_effnetlite0_lsp_96x96.py',
     '../_base_/methods/udape.py',
 ]
 work_dir = 'work_dirs/demo'
@@ -19,11 +19,8 @@ renders = dict(
 )
 
 # model
-codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(24, 24), sigma=1.2, unbiased=True)
-estimator = _base_.estimator
-estimator.head.decoder = codec
-estimator.backbone.frozen_stages = 2
-model = dict(type='SourceOnly', estimator=estimator)
+codec = _base_.codec
+model = dict(type='SourceOnly', estimator=_base_.estimator)
 custom_hooks = [dict(type='ChannelsLastHook')]
 default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1), logger=dict(interval=25))
 

@@ -1,5 +1,0 @@
-# A small top-down heatmap estimator for two CPU cores; 21 joints of a hand.
-_base_ = ['td-hm_effnetlite0_lsp_128x128.py']
-codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(24, 24), sigma=1.2, unbiased=True)
-
-estimator = dict(backbone=dict(frozen_stages=2), head=dict(out_channels=21, decoder=codec))
