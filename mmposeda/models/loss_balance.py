@@ -15,7 +15,7 @@ class LossBalance(nn.Module):
     The weights of the geometric reconstruction (Lin et al., NeurIPS 2023) are not known, and its losses are of very
     different sizes, so that the weights are measured instead of guessed (our choice). The norms of the gradients are
     averaged over the first iterations, and the weight is ``share * norm of the reference / norm of the loss``: the
-    running one while it is measured, and fixed afterwards. Norms are of the losses over all processes. The state is saved.
+    running one while it is measured, and fixed afterwards. Norms are of the losses over all processes. All is saved.
 
     Args:
         names (Sequence[str]): Losses that are weighted.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from processes import exit_codes, start_all, wait_for
 from test_resume import last, same_run
-from toy_adaptation import CCSSL, CCSSL_TARGET, DANN, UDAPE
+from toy_adaptation import CCSSL, CCSSL_TARGET, DANN, RECONSTRUCTION, UDAPE
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, 'fork') or torch.cuda.is_available(), reason='needs POSIX processes that compute on the CPU'
@@ -35,6 +35,13 @@ custom_hooks = [dict(type='MeanTeacherHook')]
 model = dict(type='CCSSL', rotation=0, scale=0, flip=0, gain=0, {PLAIN})
 {CCSSL_TARGET}
 custom_hooks = [dict(type='PseudoRelabelHook', rounds=2)]
+""",
+    # Training, the networks of the reconstruction have batch statistics too.
+    GeometricReconstruction=f"""
+{RECONSTRUCTION}
+model.update(view={STILL}, occlusion_probability=0, mask_scope='batch', teacher_bn='ema', freeze_generator=True,
+             scorer=dict(num_deviations=20), mask_ratio_3d=0.25, balance=dict(iterations=3), {PLAIN})
+model['reconstruction'].update(displacement=(0.1, 0.25))
 """,
 )
 CONFIG = """
@@ -73,7 +80,8 @@ def test_two_processes_equal_one_with_twice_the_batch(adapter, accumulate, toy_a
     config = tmp_path / 'equal.py'
     config.write_text(CONFIG.format(base=toy_adaptation(), adapter=ADAPTERS[adapter], accumulate=accumulate))
     assert launch(config, tmp_path / 'two') == [0, 0]
-    twice = ['train_dataloader.batch_size=8', 'train_dataloader.sampler.quotas=[4,4]']
+    domains = 3 if adapter == 'GeometricReconstruction' else 2
+    twice = [f'train_dataloader.batch_size={4 * domains}', f'train_dataloader.sampler.quotas={[4] * domains}']
     tool('train').main([str(config), '--work-dir', str(tmp_path / 'one'), '--cfg-options', *twice])
     one, two = last(tmp_path / 'one'), last(tmp_path / 'two')
     assert one['meta']['iter'] == two['meta']['iter'] == 4
@@ -84,6 +92,10 @@ def test_two_processes_equal_one_with_twice_the_batch(adapter, accumulate, toy_a
         start = torch.load(tmp_path / 'one' / 'iter_2.pth', weights_only=True)['state_dict']
         key = 'teacher.head.final_layer.weight'
         assert not torch.equal(start[key], one['state_dict'][key]), 'the teacher moves, so equality says something'
+    if adapter == 'GeometricReconstruction':
+        used = one['message_hub']['log_scalars']['train/rec_used'].data[0]
+        assert 0 < used.mean() < 1, 'the processes have different numbers of pairs that count'
+        assert (one['state_dict']['balance.counts'] > 0).all() and one['state_dict']['combiner.overlap'] > 0
     assert metric(tmp_path / 'one') == metric(tmp_path / 'two') != []
 
 
@@ -128,6 +140,17 @@ def test_rounds_of_labels_resume_exactly_in_two_processes(toy_adaptation, launch
     assert launch(config, late, '--no-validate', '--resume') == [0, 0]
     same_run(last(whole), last(late))
     assert last(late)['state_dict']['table.round'] == 3, 'rounds begin right after the resume'
+
+
+@pytest.mark.parametrize('options', ["phase='generator'", "teacher_bn='ema'"], ids=['generator', 'adapt'])
+def test_reconstruction_resumes_exactly_in_two_processes(options, toy_adaptation, launch, tmp_path):
+    """Some parts are fixed in each phase; batch statistics and what is drawn are each process's own."""
+    config, whole, late = toy_adaptation(f'{RECONSTRUCTION}\nmodel.update({options})'), *map(tmp_path.joinpath, 'ab')
+    assert launch(config, whole, '--no-validate') == [0, 0]
+    late.mkdir()
+    (whole / 'iter_2.pth').rename(late / 'iter_2.pth')
+    assert launch(config, late, '--no-validate', '--resume') == [0, 0]
+    same_run(last(whole), last(late))
 
 
 class TestAlignmentInTwoProcesses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -166,6 +167,19 @@ class MeanTeacherAdapter(DomainAdapter):
     def taught(self) -> list[tuple[nn.Module, nn.Module]]:
         """Parts of the teacher, and the student's that they follow."""
         return [(self.teacher, self.student)]
+
+    def rank_state(self) -> dict:
+        """What each of several processes keeps of its own: its batch statistics."""
+        # an averaged teacher answers by them, and a checkpoint holds those of the first process
+        buffers = dict(self.named_buffers()) if get_world_size() > 1 else {}
+        return {name: buffer.cpu().clone() for name, buffer in buffers.items()}
+
+    @torch.no_grad()
+    def load_rank_state(self, state: dict) -> None:
+        """Take up the state of :meth:`rank_state`."""
+        for name, buffer in self.named_buffers():
+            if name in state:
+                buffer.copy_(state[name])
 
     @torch.no_grad()
     def start_teacher(self) -> None:
