@@ -1,7 +1,8 @@
 """Time of an adaptation step against the bare networks, and against the authors' own step.
 
 Prints medians and their ratios, all measured in one process, in turn. The step is everything between two batches; what
-the bare time holds is said in step_udape.py, step_regda.py and step_poseaug.py, where a step is an epoch.
+the bare time holds is said in step_udape.py, step_regda.py, step_reconstruction.py, where a step is that of the pairs
+alone, and step_poseaug.py, where it is an epoch.
 """
 
 from __future__ import annotations
@@ -22,24 +23,34 @@ METHODS = dict(
     udape='VisionLearningGroup/UDA_PoseEstimation',
     regda='thuml/Transfer-Learning-Library',
     poseaug='jfzhang95/PoseAug',
+    reconstruction=None,  # there is no code of the authors
 )
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    clones = ' or '.join(f'{repository} ({method})' for method, repository in METHODS.items())
+    clones = ' or '.join(f'{repository} ({method})' for method, repository in METHODS.items() if repository)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--method', choices=METHODS, default='udape')
     parser.add_argument('--reference', help=f'clone to run beside ours: {clones}')
     parser.add_argument('--depth', type=int, default=18, help='of the ResNet; the papers use 101')
     parser.add_argument('--size', type=int, default=128, help='input side, pixels; the papers use 256')
-    parser.add_argument('--batch', type=int, help='samples per domain, 16; the papers use 32. poseaug: poses, 1024')
+    parser.add_argument(
+        '--batch',
+        type=int,
+        help='samples per domain, 16; the papers use 32. poseaug: poses, 1024. reconstruction: pairs, 8',
+    )
     parser.add_argument('--repeats', type=int, help='7, or 3 epochs of poseaug')
     parser.add_argument('--style', choices=('none', 'statistics', 'adain'), default='none', help='transfer of UDAPE')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument(
         '--clock', choices=CLOCKS, default='wall', help='processor: of this process alone, where others run beside it'
     )
+    pairs = parser.add_argument_group('--method reconstruction')
+    pairs.add_argument('--width', type=int, default=16, help='of both networks; the paper has 64')
+    pairs.add_argument('--features', choices=('pyramid_l1', 'vgg19'), default='pyramid_l1', help='of the loss')
+    pairs.add_argument('--memory-batch', type=int, default=8, help='pairs of the step whose memory is measured')
+    pairs.add_argument('--memory-size', type=int, default=256, help='side of their pictures, pixels')
     lifting = parser.add_argument_group('--method poseaug')
     lifting.add_argument('--poses', type=int, default=16384, help='in an epoch')
     lifting.add_argument('--lifter', choices=LIFTERS, default='vpose')
@@ -53,8 +64,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     if args.method != 'udape' and args.style != 'none':
         parser.error(f'--style is for --method udape; {args.method} has no style transfer')
     args.now = CLOCKS[args.clock]
+    if args.reference and not METHODS[args.method]:
+        parser.error(f'there is no public code of the authors of --method {args.method}: leave --reference out')
     epochs = args.method == 'poseaug'
-    args.batch = args.batch or (1024 if epochs else 16)
+    args.batch = args.batch or dict(poseaug=1024, reconstruction=8).get(args.method, 16)
     args.repeats = args.repeats or (3 if epochs else 7)
     if args.workers is None:  # what other processes do, this one's clock does not see
         args.workers = 0 if args.clock == 'processor' else 2
