@@ -1,16 +1,16 @@
-# Two CPU cores: AdamW, warm-up and cosine; the pre-trained backbone moves slower than the rest, and in fine-tuning the
-# networks of the reconstruction at a tenth. Batches are of labelled source, target, and pairs.
+# Two CPU cores, beside the generator's stage: AdamW, warm-up and cosine; the pre-trained backbone moves slower than the
+# rest. Batches are of labelled source, target, and pairs.
 val_cfg = dict()
 test_cfg = dict()
 
 
-def schedule(iterations, lr, warm_up, quotas, **custom):
+def schedule(iterations, lr, warm_up, quotas):
     """Schedule and batches of a stage."""
     return dict(
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations),
         optim_wrapper=dict(
             optimizer=dict(type='AdamW', lr=lr, weight_decay=1e-2),
-            paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3), **custom}),
+            paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}),
         ),
         param_scheduler=[
             dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=warm_up),
@@ -25,14 +25,4 @@ pretrain_stage = dict(
     model=dict(phase='pose', predict_with='student', s2t=0.0),
     **schedule(1500, 1.5e-3, 50, (32, 0, 0)),
 )
-generator_stage = dict(
-    name='generator',
-    load_from='{pretrain}',
-    model=dict(phase='generator', predict_with='student'),
-    **schedule(400, 1e-3, 20, (0, 0, 12)),
-)
-adapt_stage = dict(
-    name='adapt',
-    model=dict(consistency_weight=2.0, teacher_bn='ema', occlusion_threshold=0.5),
-    **schedule(300, 3e-4, 20, (24, 24, 8), reconstruction=dict(lr_mult=0.1)),
-)
+adapt_stage = dict(name='adapt', **schedule(300, 3e-4, 20, (24, 24, 8)))

@@ -13,7 +13,10 @@ model = dict(
     depth=dict(skeleton='lsp', root=HIPS, reference=(HIPS, ('left_shoulder', 'right_shoulder'))),
 )
 adapt_stage = dict(
+    _base_.adapt_stage,
+    model=_base_.fine_tuning,
     load_from='{generator}',
-    custom_hooks=[*_base_.custom_hooks, *_base_.udape_hooks, dict(type='MaskCombinerHook', interval=50)],
+    custom_hooks=[*_base_.custom_hooks, *_base_.reconstruction_hooks],
 )
-stages = [_base_.pretrain_stage, _base_.generator_stage, {**_base_.adapt_stage, **adapt_stage}]
+adapt_stage['optim_wrapper']['paramwise_cfg'] = _base_.slow_generator
+stages = [_base_.pretrain_stage, _base_.generator_stage, adapt_stage]
