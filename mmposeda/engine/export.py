@@ -82,8 +82,9 @@ def export_plain(config: Config, checkpoint: str, out_dir: str) -> tuple[Path, P
 def _without_weight_files(model: dict) -> dict:
     """The adapter without the networks that only training needs, whose weight files may not be here."""
     model = deepcopy(model)
-    if model.get('style'):
-        model['style'] = None
+    for part in ('style', 'reconstruction'):
+        if model.get(part):
+            model[part] = None
     return model
 
 

@@ -84,8 +84,12 @@ class LossBalance(nn.Module):
         own = self.norms[1 + self.names.index(name)]
         return torch.where(own > 0, self.share * self.norms[0] / own.clamp_min(torch.finfo(own.dtype).tiny), 0.0)
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
+        norms = state_dict.get(f'{prefix}norms')
+        if norms is not None and norms.shape != self.norms.shape:  # a measurement of other losses says nothing here
+            for name, _ in self.named_buffers():
+                state_dict.pop(f'{prefix}{name}', None)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._left = None
 
     def extra_repr(self) -> str:

@@ -230,7 +230,7 @@ class MaskCombiner(nn.Module):
         latch (bool): Whether 'auto' keeps the union when the overlap falls again.
 
     Attributes:
-        overlap (Tensor): That of the last epoch that ended, NaN before; a saved buffer, as all the state is.
+        overlap (Tensor): That of the last epoch that ended, 0 before; a saved buffer, as all the state is.
         merged (Tensor): Whether 'auto' has gone over to the union, boolean.
 
     Raises:
@@ -245,7 +245,7 @@ class MaskCombiner(nn.Module):
             raise ValueError(f'overlap_threshold must lie in [0, 1], got {overlap_threshold}')
         self.strategy, self.overlap_threshold, self.latch = strategy, overlap_threshold, latch
         self.register_buffer('counts', torch.zeros(2, dtype=torch.int64))  # intersection and union so far
-        self.register_buffer('overlap', torch.tensor(torch.nan))
+        self.register_buffer('overlap', torch.tensor(0.0))
         self.register_buffer('merged', torch.tensor(False))
 
     @torch.no_grad()

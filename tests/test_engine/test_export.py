@@ -101,6 +101,21 @@ def test_export_holds_no_trace_of_the_adapter(trained, tmp_path):
         assert not any('mmposeda' in line for line in code if 'import' in line or '=' in line), file
 
 
+def test_networks_of_the_reconstruction_are_neither_needed_nor_exported(trained, tmp_path):
+    config, model, _ = trained
+    networks = dict(warp_estimator=dict(width=2, num_blocks=1), generator=dict(width=2, num_residual=1))
+    depth = dict(skeleton='lsp', root='right_hip', reference=('right_hip', 'neck'))
+    config.model.update(type='GeometricReconstruction', depth=depth, reconstruction=networks)
+    full = MODELS.build({**config.model, 'style': None})
+    full.load_state_dict(model.state_dict(), strict=False)
+    torch.save({'state_dict': full.state_dict()}, tmp_path / 'full.pth')
+    config.model['reconstruction']['perceptual'] = dict(features='vgg19', weights='not/there.pth')
+    _, weights = export_plain(config, str(tmp_path / 'full.pth'), str(tmp_path / 'out'))
+    saved = torch.load(weights, weights_only=True)['state_dict']
+    assert set(saved) == set(model.teacher.state_dict())
+    assert all(torch.equal(value, model.teacher.state_dict()[key]) for key, value in saved.items())
+
+
 def test_missing_and_foreign_checkpoints_are_refused(trained, tmp_path):
     config, _, _ = trained
     with pytest.raises(FileNotFoundError, match='nothing.pth'):

@@ -84,6 +84,14 @@ class TestState:
         assert all(torch.equal(value, again.state_dict()[key]) for key, value in whole.state_dict().items())
         assert not again.measuring
 
+    def test_of_other_losses_is_not_taken_over(self, features):
+        other = LossBalance(['depth', 'drawn'], iterations=1)
+        other.measure([linear(1.0, features)] * 3)
+        balance = LossBalance(['drawn'], share=1.0, iterations=1)
+        balance.load_state_dict(other.state_dict(), strict=False)
+        balance.measure([linear(6.0, features), linear(2.0, features)])
+        assert float(balance.weight('drawn')) == pytest.approx(3.0)
+
     def test_a_batch_that_was_left_out_is_measured_anew(self, features):
         """NonFiniteHook puts the buffers back; the number of measurements stays as it was asked for."""
         balance = LossBalance(['drawn'], iterations=3)
