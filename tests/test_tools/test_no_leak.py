@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from toy_adaptation import CCSSL, DAN, DANN, DDC, REGDA, UDAPE
+from toy_adaptation import CCSSL, DAN, DANN, DDC, RECONSTRUCTION, REGDA, SELF_PAIRS, UDAPE
 
 from mmposeda.models.networks.adain import _encoder
 
@@ -14,7 +14,18 @@ model = dict(_delete_=True, type='StyleTraining', data_preprocessor=_base_.estim
              style=dict(type='AdaINStyleNet', encoder_weights='{folder}/vgg.pth'))
 """
 #: Name -> changes to the toy adaptation's config. An adapter is added here.
-ADAPTERS = dict(SourceOnly='', UDAPE=UDAPE, StyleTraining=STYLE, DDC=DDC, DAN=DAN, DANN=DANN, RegDA=REGDA, CCSSL=CCSSL)
+ADAPTERS = dict(
+    SourceOnly='',
+    UDAPE=UDAPE,
+    StyleTraining=STYLE,
+    DDC=DDC,
+    DAN=DAN,
+    DANN=DANN,
+    RegDA=REGDA,
+    CCSSL=CCSSL,
+    GeometricReconstruction=RECONSTRUCTION,
+    GeometricReconstruction_of_still_pictures=RECONSTRUCTION + SELF_PAIRS,
+)
 RUN = """
 train_cfg = dict(max_iters=3, val_interval=3)
 default_hooks['checkpoint'] = dict(interval=3)
@@ -93,7 +104,7 @@ def test_poisoned_target_labels_change_no_weight(train, tmp_path, adapter, worke
     poison(tmp_path / 'target' / 'labels.json')
     assert differing(clean, train(adapter, workers)) == []
     kinds = {name.split('.')[0] for name in tensors(clean)}
-    assert ('weights teacher' in kinds) == (adapter == 'UDAPE')
+    assert ('weights teacher' in kinds) == adapter.startswith(('UDAPE', 'Geometric'))
     assert any(name.startswith('optimizer') for name in kinds)
 
 

@@ -3,10 +3,12 @@
 import pytest
 import torch
 from test_resume import equal
-from toy_adaptation import UDAPE
+from toy_adaptation import RECONSTRUCTION, UDAPE
 
 # A training step of UDAPE calls the student twice: the halves of iteration 3 are calls 5 and 6.
 SOURCE, TARGET = 5, 6
+# With the reconstruction it is called for the driving pictures too.
+DRIVING = 9
 CONFIG = """
 _base_ = ['{base}']
 model = dict(estimator=dict(backbone={backbone}))
@@ -80,6 +82,10 @@ class TestStop:
         with pytest.raises(SystemExit, match='unsup_loss_consistency is nan'):
             train('stop', nan_at=[TARGET])
 
+    def test_term_of_the_pairs(self, train):
+        with pytest.raises(SystemExit, match='Iteration 3: unsup_loss_reconstruction is nan'):
+            train('stop', method=RECONSTRUCTION, nan_at=[DRIVING])
+
     def test_a_gradient_is_named_by_its_weight(self, train):
         with pytest.raises(SystemExit, match=r'the gradient of student\.backbone\.layers\.0\.weight'):
             train('stop', nan_gradient_at=[SOURCE])
@@ -99,6 +105,14 @@ class TestSkip:
         key = 'teacher.backbone.layers.0.weight'
         assert not torch.equal(after['state_dict'][key], end['state_dict'][key])
         assert 'Leaving the batch out' in log_of(folder)
+
+    def test_measured_weights_bones_and_masks_are_those_before_too(self, train):
+        folder = train(method=RECONSTRUCTION, nan_at=[DRIVING])
+        before, after, end = (load(folder, i) for i in (2, 3, 4))
+        equal(before['state_dict'], after['state_dict'])
+        equal(before['optimizer'], after['optimizer'])
+        assert finite(end['state_dict'])
+        assert int(end['state_dict']['balance.measured']) == 3
 
     def test_without_the_hook_the_weights_are_lost(self, train):
         """The harm is real: this is what the tests above protect from."""

@@ -4,9 +4,11 @@ import os
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ['--size', '32', '--batch', '2', '--repeats', '1', '--device', 'cpu']
@@ -44,6 +46,33 @@ def test_prints_the_step_against_the_networks(flags, speed, capsys):
     assert re.search(r'^(udape|regda), ResNet-18, 32 px, 2 \+ 2(, style statistics)?, cpu, wall time$', output, re.M)
 
 
+def test_prints_what_the_reconstruction_takes(speed, capsys, monkeypatch):
+    """Without another process for the peak of the memory, which here is that of the tests."""
+    import step_reconstruction
+
+    class Pool:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+        def apply(self, function, arguments):
+            return function(*arguments)
+
+    here = SimpleNamespace(Pool=lambda count: Pool())
+    monkeypatch.setattr(step_reconstruction.multiprocessing, 'get_context', lambda kind: here)
+    threads = torch.get_num_threads()
+    speed.main(['--method', 'reconstruction', '--width', '2', '--memory-batch', '1', '--memory-size', '32', *TINY])
+    torch.set_num_threads(threads)
+    output = capsys.readouterr().out
+    assert ratios(output).keys() == {'step / bare'} and ratios(output)['step / bare'] > 0.5
+    assert (
+        len(re.findall(r'^warp of 22 regions, (8x8|64x64), batch 2: .* repeated / stacked [\d.]+$', output, re.M)) == 2
+    )
+    assert re.search(r'^peak memory of a step, 32 px, batch 1: (\d+ MiB, beside \d+ MiB|not measured)', output, re.M)
+
+
 @pytest.mark.parametrize('method', ['regda', 'udape'])
 def test_runs_the_authors_step_and_leaves_no_trace_of_it(method, speed, capsys):
     folder, finders, search = clone(method), list(sys.meta_path), list(sys.path)
@@ -68,8 +97,9 @@ def test_a_folder_that_is_no_clone_is_refused_by_name(method, speed, tmp_path):
     [
         (['--method', 'regda', '--style', 'statistics'], 'regda has no style transfer'),
         (['--clock', 'processor', '--device', 'cuda'], 'does not see what a GPU does'),
+        (['--method', 'reconstruction', '--reference', 'clone'], 'no public code of the authors'),
     ],
-    ids=['style', 'clock'],
+    ids=['style', 'clock', 'reference'],
 )
 def test_flags_that_do_not_fit_are_refused(flags, message, speed, capsys):
     with pytest.raises(SystemExit):
