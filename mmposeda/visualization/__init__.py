@@ -1,8 +1,10 @@
 from .difficulty import accuracy_bars, bin_examples, hardest_sheet, similarity_map
 from .error_bars import error_by_action
+from .label_quality import quality_curves
 from .panels import adaptation_panel, draw_skeleton, grid, to_uint8
 from .poses3d import augmentation_sheet, distribution_figure
 from .predictions import draw_pose, prediction_panel
+from .reconstruction import reconstruction_panel
 
 __all__ = [
     'accuracy_bars',
@@ -16,6 +18,8 @@ __all__ = [
     'grid',
     'hardest_sheet',
     'prediction_panel',
+    'quality_curves',
+    'reconstruction_panel',
     'similarity_map',
     'to_uint8',
 ]

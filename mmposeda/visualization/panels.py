@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _HEADER = 18
-_KEPT, _DROPPED = (60, 220, 60), (230, 70, 60)
+_KEPT, _DROPPED, _LINK = (60, 220, 60), (230, 70, 60), (255, 200, 40)
 
 
 def to_uint8(images: Tensor, mean: Tensor, std: Tensor) -> np.ndarray:
@@ -18,7 +18,11 @@ def to_uint8(images: Tensor, mean: Tensor, std: Tensor) -> np.ndarray:
 
 
 def draw_skeleton(
-    image: np.ndarray, points: np.ndarray, links: list[tuple[int, int]], shown: np.ndarray | None = None
+    image: np.ndarray,
+    points: np.ndarray,
+    links: list[tuple[int, int]],
+    shown: np.ndarray | None = None,
+    colors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw joints and links on a copy of an RGB picture.
 
@@ -28,6 +32,7 @@ def draw_skeleton(
         links (list[tuple[int, int]]): Pairs of joints to connect.
         shown (np.ndarray, optional): Boolean (K,): joints in green, the others in red and without links; all are shown
             in green by default.
+        colors (np.ndarray, optional): RGB (K, 3): joints in these colours, and links in that of their second joint.
 
     Returns:
         np.ndarray: (h, w, 3), uint8.
@@ -38,9 +43,11 @@ def draw_skeleton(
     cells = np.where(finite[:, None], points, -1000).round().astype(int)
     for a, b in links:
         if shown[a] and shown[b] and finite[a] and finite[b]:
-            cv2.line(image, cells[a].tolist(), cells[b].tolist(), (255, 200, 40), 1, cv2.LINE_AA)
-    for cell, kept in zip(cells[finite], shown[finite]):
-        cv2.circle(image, cell.tolist(), max(1, image.shape[0] // 80), _KEPT if kept else _DROPPED, -1, cv2.LINE_AA)
+            color = _LINK if colors is None else colors[b].tolist()
+            cv2.line(image, cells[a].tolist(), cells[b].tolist(), color, 1, cv2.LINE_AA)
+    for joint in np.flatnonzero(finite):
+        color = (_KEPT if shown[joint] else _DROPPED) if colors is None else colors[joint].tolist()
+        cv2.circle(image, cells[joint].tolist(), max(1, image.shape[0] // 80), color, -1, cv2.LINE_AA)
     return image
 
 

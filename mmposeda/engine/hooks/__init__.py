@@ -9,6 +9,7 @@ from .non_finite_hook import NonFiniteHook
 from .pose_augmentation_hook import PoseAugmentationVisualizationHook
 from .pseudo_label_quality_hook import PseudoLabelQualityHook
 from .pseudo_relabel_hook import PseudoRelabelHook
+from .reconstruction_visualization_hook import ReconstructionVisualizationHook
 from .schedule_hook import ScheduleHook
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'PoseAugmentationVisualizationHook',
     'PseudoLabelQualityHook',
     'PseudoRelabelHook',
+    'ReconstructionVisualizationHook',
     'ScheduleHook',
 ]
