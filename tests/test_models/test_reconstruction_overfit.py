@@ -63,7 +63,7 @@ def test_moving_a_joint_of_unseen_pairs_costs():
     base, driving, at_base, at_driving = pairs(64, generator)
     with torch.no_grad():
         right = model(base, driving, at_base, at_driving).loss
-        assert right < 0.8 * model(base, driving, at_base, at_base).loss, 'joints say where things went'
+        assert right < 0.9 * model(base, driving, at_base, at_base).loss, 'joints say where things went'
         for joint in range(4):
             away = at_driving.clone()
             angle = 6.28 * torch.rand(64, generator=generator)

@@ -57,6 +57,12 @@ def test_masks_begin_from_the_driving_keypoints():
     near = torch.cat([torch.full_like(near[:, :1], 0.1), near], 1)
     torch.testing.assert_close(share, near / near.sum(1, keepdim=True), atol=1e-4, rtol=1e-3)
 
+    torch.nn.init.constant_(net.mask.bias[:1].detach(), 99.0)
+    away = net(base, at_base, at_driving).mask
+    near[:, :1] *= torch.e
+    torch.testing.assert_close(away, near / near.sum(1, keepdim=True), atol=1e-4, rtol=1e-3)
+
+    torch.nn.init.zeros_(net.mask.bias)
     net.prior = None
     torch.testing.assert_close(net(base, at_base, at_driving).mask, torch.full_like(share, 1 / 17))
 
@@ -70,7 +76,7 @@ def test_same_keypoints_do_not_move_anything(kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_background_rests_whatever_moves(kind):
-    net = tiny(**kind)
+    net = tiny(**kind, prior=None)
     base, at_base, at_driving = pair()
     with torch.no_grad():
         net.mask.weight.zero_()
@@ -80,7 +86,7 @@ def test_background_rests_whatever_moves(kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_one_region_takes_the_field_when_its_mask_is_one(kind):
-    net = tiny(**kind)
+    net = tiny(**kind, prior=None)
     base, at_base, at_driving = pair()
     with torch.no_grad():
         net.mask.weight.zero_()
@@ -216,8 +222,8 @@ def test_keypoints_of_another_joint_set_are_refused(which):
 
 
 def test_a_prior_that_is_not_positive_is_named():
-    for wrong in (dict(prior=0.0), dict(prior_variance=-1.0)):
-        with pytest.raises(ValueError, match='prior and prior_variance must be positive'):
+    for wrong in (dict(prior=0.0), dict(prior_variance=-1.0), dict(bound=0.0)):
+        with pytest.raises(ValueError, match='prior, bound and prior_variance must be positive'):
             tiny(**wrong)
 
 

@@ -115,6 +115,9 @@ class WarpEstimator(BaseModule):
             their logarithms (our choice). None leaves the masks to the network alone, as the family's code does; in
             short trainings it then learns to give everything to the background, because at first all regions move all
             of the picture, and the keypoints count for nothing.
+        bound (float): Most that the network adds to the logarithms or takes from them. With 1 the region at its own
+            place outweighs the background whatever the network says, so that it cannot learn to neglect keypoints
+            that are often wrong. Of no effect without a prior.
         prior_variance (float): Of that Gaussian, grid units squared; by the priors alone the field is best at 0.005 for
             hands at 96 pixels, half the variance of the keypoints' maps.
         skeleton (str | Skeleton, optional): Joint set, or the name of its meta file; 'bone' reads the bones off it.
@@ -132,6 +135,7 @@ class WarpEstimator(BaseModule):
         num_blocks: int = 5,
         region: str = 'joint',
         prior: float | None = 0.02,
+        bound: float = 1.0,
         prior_variance: float = 0.005,
         skeleton: str | Skeleton | None = None,
         init_cfg: dict | None = None,
@@ -144,14 +148,16 @@ class WarpEstimator(BaseModule):
                 'num_keypoints, width, max_width and num_blocks must be 1 or more, got '
                 f'{num_keypoints}, {width}, {max_width}, {num_blocks}'
             )
-        if (prior is not None and prior <= 0) or prior_variance <= 0:
-            raise ValueError(f'prior and prior_variance must be positive, got {prior} and {prior_variance}')
+        if min(1.0 if prior is None else prior, bound, prior_variance) <= 0:
+            raise ValueError(
+                f'prior, bound and prior_variance must be positive, got {prior}, {bound} and {prior_variance}'
+            )
         if skeleton is not None and not isinstance(skeleton, Skeleton):
             skeleton = Skeleton.from_metainfo(skeleton)
         if skeleton is not None and skeleton.num_joints != num_keypoints:
             raise ValueError(f'{num_keypoints} keypoints, but {skeleton.name!r} has {skeleton.num_joints} joints')
         self.num_keypoints, self.num_blocks, self.region = num_keypoints, num_blocks, region
-        self.prior, self.prior_variance = prior, prior_variance
+        self.prior, self.bound, self.prior_variance = prior, bound, prior_variance
         self.num_regions = num_keypoints + 1
         if region == 'bone':
             bones = _bones(skeleton)
@@ -185,6 +191,7 @@ class WarpEstimator(BaseModule):
         logits = self.mask(features)
         if self.prior is not None:
             near = self._maps(driving_points, size, self.prior_variance)
+            logits = self.bound * (logits / self.bound).tanh()
             logits = logits + F.pad((near + FAINT).log(), (0, 0, 0, 0, 1, 0), value=math.log(self.prior))
         mask = logits.softmax(1)
         field = (dense_field if self.region == 'joint' else dense_affine_field)(mask, motion)
