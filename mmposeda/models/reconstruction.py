@@ -29,6 +29,10 @@ class Reconstruction(NamedTuple):
     used: Tensor
     loss: Tensor
 
+    def signs(self) -> dict[str, Tensor]:
+        """Whether it says anything: ``used``, the share of pairs that count, and ``background``, its mean mask."""
+        return dict(used=self.used.float().mean(), background=self.warp.mask[:, 0].detach().mean())
+
 
 class PairReconstruction(nn.Module):
     """Bends a base picture by its joints, completes it, and compares it with the driving picture.

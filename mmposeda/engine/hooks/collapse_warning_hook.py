@@ -51,6 +51,13 @@ class CollapseWarningHook(Hook):
     * ``disc3d_accuracy`` and ``disc2d_accuracy``: above ``max_accuracy`` a discriminator has won, and its gradient
       says nothing any more. Near one half is where they should be.
 
+    Of pairs (geometric reconstruction):
+
+    * ``rec_used``, the share of pairs whose joints move neither too little nor too much: below ``min_pairs`` the
+      reconstruction hardly takes part;
+    * ``rec_background``, the mean mask of the background: above ``max_background`` nothing is moved, whatever the
+      joints, and the reconstruction says nothing of them.
+
     A warning comes once, and again only after the sign had gone.
 
     Args:
@@ -62,6 +69,8 @@ class CollapseWarningHook(Hook):
         min_aug_kept (float): Share.
         min_aug_change (float): 1 - cos; 0.01 are 8 degrees.
         max_accuracy (float): Share.
+        min_pairs (float): Share.
+        max_background (float): Share.
     """
 
     priority = 'BELOW_NORMAL'
@@ -76,6 +85,8 @@ class CollapseWarningHook(Hook):
         min_aug_kept: float = 0.01,
         min_aug_change: float = 0.01,
         max_accuracy: float = 0.99,
+        min_pairs: float = 0.1,
+        max_background: float = 0.99,
     ) -> None:
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
@@ -116,6 +127,18 @@ class CollapseWarningHook(Hook):
                 'the augmentor hardly turns a bone (1 - cos is {value:.4f} on average). The weight of the angle loss, '
                 'which forbids that, is too small beside those of adv3d and of the feedback.',
                 low=min_aug_change,
+            ),
+            Sign(
+                ('rec_used',),
+                'of the pairs {value:.1%} count for the reconstruction, in the others the joints move too little or '
+                "too much. Change the gap of PairSequenceDataset, or the reconstruction's displacement.",
+                low=min_pairs,
+            ),
+            Sign(
+                ('rec_background',),
+                'the warp gives {value:.1%} of the picture to the background: it copies the base picture, whatever the '
+                "joints. Give WarpEstimator a prior, or train the pose network longer before the generator's stage.",
+                high=max_background,
             ),
             *(
                 Sign(

@@ -161,13 +161,13 @@ class GeometricReconstruction(UDAPE):
         """Losses of the phase: of the pose network, of the reconstruction, or of both."""
         if self.phase == 'generator':
             made = self.reconstruct(self.make_pair(inputs['pair']))[0]
-            return prefixed('rec', dict(loss=made.loss, used=made.used.float().mean()))
+            return prefixed('rec', dict(loss=made.loss, **made.signs()))
         self._terms = {}
         losses = super().loss(inputs, data_samples)
         if self._weighs('reconstruction'):
             made, features = self.reconstruct(self.make_pair(inputs['pair']))
             self._terms['reconstruction'] = made.loss, features
-            losses['rec_used'] = made.used.float().mean()
+            losses.update(prefixed('rec', made.signs()))
         terms, self._terms = self._terms, {}
         losses.update(self._weigh(terms))
         return losses
