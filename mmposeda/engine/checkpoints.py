@@ -166,8 +166,9 @@ def latest(folder: str) -> str | None:
 
 def clear_aside(folder: str) -> None:
     """Delete what processes that were killed while writing have left."""
-    for path in glob.glob(osp.join(glob.escape(folder), '*.pth' + ASIDE)):
-        os.remove(path)
+    for name in ('*.pth' + ASIDE, '*.pth' + DIGEST + ASIDE):
+        for path in glob.glob(osp.join(glob.escape(folder), name)):
+            os.remove(path)
     for path in glob.glob(osp.join(glob.escape(folder), '*.pth' + DIGEST)):
         if not osp.exists(path.removesuffix(DIGEST)):
             os.remove(path)

@@ -54,6 +54,8 @@ def test_what_a_kill_between_save_and_removal_left_goes(toy_adaptation, tool, tm
     for name in ('iter_1.pth', 'iter_2.pth', 'iter_9.pth', 'iter_1_mine.pth'):
         (folder / name).write_bytes((folder / 'iter_3.pth').read_bytes())
     (folder / 'iter_0.pth.sha256').write_text('of a file that has gone')
+    for name in ('iter_2.pth.part', 'iter_2.pth.sha256.part'):
+        (folder / name).write_text('the first half')
     tool('train').main([config, '--resume', str(folder / 'iter_4.pth'), *flags, 'train_cfg.max_iters=5'])
     left = sorted(path.name for path in folder.glob('*.pth*'))
     kept = ['iter_1_mine.pth', 'iter_4.pth', 'iter_4.pth.sha256', 'iter_5.pth', 'iter_5.pth.sha256', 'iter_9.pth']
