@@ -1,8 +1,8 @@
-"""Several processes for models that make several updates an iteration."""
+"""Several processes: models that make several updates an iteration, and what each process has of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from mmengine.dist import all_reduce, broadcast, get_world_size
@@ -36,6 +36,23 @@ def update_part(optim_wrapper: OptimWrapper, loss: Tensor) -> None:
     average_gradients(parameters)
     optim_wrapper.step()
     optim_wrapper.zero_grad()
+
+
+def own_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Copies on the host of what a checkpoint, which the first process writes, lacks of this one: its batch statistics.
+
+    Empty in one process. For a model's ``rank_state``, where it is asked by its running statistics while it trains.
+    """
+    buffers = model.named_buffers() if get_world_size() > 1 else ()
+    return {name: buffer.cpu().clone() for name, buffer in buffers}
+
+
+@torch.no_grad()
+def load_own_buffers(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Take up what :func:`own_buffers` gave."""
+    for name, buffer in model.named_buffers():
+        if name in saved:
+            buffer.copy_(saved[name])
 
 
 @MODEL_WRAPPERS.register_module()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_checks import check_workers
 
 pytest.importorskip('anny', reason='rendered people need the extra synth (anny)')
 pytest.importorskip('warp', reason='rendered people need the extra synth (warp-lang)')
@@ -31,21 +31,7 @@ def test_samples_run_through_mmposes_pipeline(top_down_pipeline):
 
 
 def test_workers_do_not_change_the_pictures():
-    from torch.utils.data import DataLoader
-
-    data = DATASETS.build(dict(CFG, pipeline=[], first=3))
-    alone = [data[i] for i in range(len(data))]
-    loader = DataLoader(data, batch_size=2, num_workers=2, collate_fn=arrays)
-    shared = [s for batch in loader for s in batch]
-    shared += arrays(pickle.loads(pickle.dumps(data))[i] for i in range(2))  # as a spawned worker has it
-    assert [s['id'] for s in shared] == [4, 5, 6, 7, 8, 9, 4, 5]
-    for a, b in zip([*alone, *alone[:2]], shared):
-        np.testing.assert_array_equal(a['img'], b['img'])
-        np.testing.assert_array_equal(a['keypoints'], b['keypoints'])
-
-
-def arrays(batch):
-    return [{k: s[k] for k in ('id', 'img', 'keypoints')} for s in batch]
+    check_workers(CFG)
 
 
 def test_bad_configs_fail_when_built():

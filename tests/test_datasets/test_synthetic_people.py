@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from figure_checks import check_masks, check_seed_and_index
 from figure_meshes import brute_force_hit, drawn_points
 
 pytest.importorskip('anny', reason='rendered people need the extra synth (anny)')
@@ -143,25 +144,12 @@ def test_views_change_without_changing_people():
     np.testing.assert_array_equal(a['img'][0, 0], b['img'][0, 0])
 
 
-def test_picture_depends_on_seed_and_index_alone(people, pictures):
-    alone = RenderedPeople(size=96, seed=5).render([7])[0]
-    for key in ('img', 'keypoints', 'visibility', 'part', 'mask', 'keypoints_3d_cam'):
-        np.testing.assert_array_equal(alone[key], pictures[7][key], err_msg=key)
-    other = RenderedPeople(size=96, seed=6).render([7])[0]
-    assert (other['img'] != alone['img']).mean() > 0.3
+def test_picture_depends_on_seed_and_index_alone(pictures):
+    check_seed_and_index(RenderedPeople, pictures)
 
 
 def test_mask_parts_and_box_fit(pictures):
-    for s in pictures:
-        mask = s['mask'] > 0
-        assert s['img'].shape == (96, 96, 3) and s['img'].dtype == np.uint8
-        assert 0.01 < mask.mean() < 0.9
-        assert (s['part'][~mask] == 0).all() and (s['part'][mask] > 0).mean() > 0.8
-        x0, y0, x1, y1 = s['bbox']
-        ys, xs = np.nonzero(mask)
-        assert x0 <= xs.min() and xs.max() <= x1 and y0 <= ys.min() and ys.max() <= y1
-        inside = ((s['keypoints'] >= -0.5) & (s['keypoints'] < 95.5)).all(1)
-        assert not (s['visibility'][~inside] > 0).any()
+    check_masks(pictures, largest=0.9)
 
 
 def test_hidden_joints_against_a_brute_force_ray_test(people):

@@ -17,14 +17,13 @@ class ScreenPose(BaseTransform):
     """Labels (u, v, depth), all in pixels of the network's input, for methods that lift poses without a camera.
 
     Depth in pixels is ``(Z - Z_mean) * f / Z_mean``, Z_mean being that of all joints, stretched as the crop stretches
-    the picture: methods subtract a root of their own. Put it behind
-    ``GenerateTarget`` and before ``PackPoseInputs``, which packs it as ``gt_instance_labels.screen_pose``.
+    the picture: methods subtract a root of their own. Put it behind ``GenerateTarget`` and before ``PackPoseInputs``,
+    which packs it as ``gt_instance_labels.screen_pose``.
 
     Required keys: keypoints (1, K, 2) and transformed_keypoints (1, K, 2), pixels; keypoints_3d_cam (1, K, 3), mm in
     the camera's axes, in the joints' order before any flip; camera with ``f`` (2,), pixels; where a transform has
     mirrored the picture, flip and flip_indices; keypoints_visible (1, K) or (1, K, 2), if known. Added keys:
-    screen_pose (1, K, 4): u, v, depth, and 1 where the joint is labelled and inside the input,
-    else 0.
+    screen_pose (1, K, 4): u, v, depth, and 1 where the joint is labelled and inside the input, else 0.
 
     Raises:
         KeyError: A sample without 3D labels or camera.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -13,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmposeda.registry import MODELS
 
 from ..data_preprocessor import DomainDataPreprocessor
+from ..parallel import load_own_buffers, own_buffers
 
 
 def prefixed(prefix: str, losses: dict) -> dict:
@@ -170,16 +170,11 @@ class MeanTeacherAdapter(DomainAdapter):
 
     def rank_state(self) -> dict:
         """What each of several processes keeps of its own: its batch statistics."""
-        # an averaged teacher answers by them, and a checkpoint holds those of the first process
-        buffers = dict(self.named_buffers()) if get_world_size() > 1 else {}
-        return {name: buffer.cpu().clone() for name, buffer in buffers.items()}
+        return own_buffers(self)  # an averaged teacher answers by them
 
-    @torch.no_grad()
     def load_rank_state(self, state: dict) -> None:
         """Take up the state of :meth:`rank_state`."""
-        for name, buffer in self.named_buffers():
-            if name in state:
-                buffer.copy_(state[name])
+        load_own_buffers(self, state)
 
     @torch.no_grad()
     def start_teacher(self) -> None:

@@ -128,14 +128,14 @@ class GeometricReconstruction(UDAPE):
         measured = [name for name, weight in self.weights.items() if weight == 'auto']
         self.balance = LossBalance(measured, **(balance or {})) if measured else None
         self._terms: dict[str, tuple[Tensor, Tensor]] = {}
-        self.fixed = {
+        fixed = {
             'pose': ('reconstruction',),
             'generator': ('student', 'depth'),
             'adapt': () if self._weighs('reconstruction') and not freeze_generator else ('reconstruction',),
         }[phase]
+        self.fixed = [name for name in fixed if getattr(self, name) is not None]
         for name in self.fixed:
-            if getattr(self, name) is not None:
-                getattr(self, name).requires_grad_(False)
+            getattr(self, name).requires_grad_(False)
         self.train(self.training)
 
     @property
@@ -153,8 +153,7 @@ class GeometricReconstruction(UDAPE):
         """Set the mode of what the phase trains; the rest stays in evaluation mode."""
         super().train(mode)
         for name in self.__dict__.get('fixed', ()):
-            if getattr(self, name) is not None:
-                getattr(self, name).eval()
+            getattr(self, name).eval()
         return self
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from mmposeda.structures.lifting_camera import in_view, project_h36m
 from ..fake_store import FakeStore
 from ..losses.pose_augmentation import band_loss, exponential_feedback, group_errors, hard_ratio, lsgan_loss
 from ..networks.pose_augmentor import AugmentedPose
-from ..parallel import update_part
+from ..parallel import load_own_buffers, own_buffers, update_part
 from ..replay_pool import ReplayPool
 from .lifting import LiftingAdapter, without_sum
 
@@ -205,14 +204,12 @@ class PoseAug(LiftingAdapter):
 
     def rank_state(self) -> dict:
         """What each process keeps of its own: its replay pools, stored fakes, batch statistics and count of steps."""
-        # the feedback asks the lifter with the running statistics, and a checkpoint holds those of the first process
-        buffers = dict(self.named_buffers()) if get_world_size() > 1 else {}
         return dict(
             steps=self._steps,
             pool3d=self.pool3d.state_dict(),
             pool2d=self.pool2d.state_dict(),
             fakes=self.fakes.state_dict(),
-            buffers={name: buffer.cpu().clone() for name, buffer in buffers.items()},
+            buffers=own_buffers(self),  # the feedback asks the lifter with the running statistics
         )
 
     def load_rank_state(self, state: dict) -> None:
@@ -221,9 +218,7 @@ class PoseAug(LiftingAdapter):
         self.pool3d.load_state_dict(state['pool3d'])
         self.pool2d.load_state_dict(state['pool2d'])
         self.fakes.load_state_dict(state['fakes'], next(self.parameters()).device)
-        for name, buffer in self.named_buffers():
-            if name in state['buffers']:
-                buffer.copy_(state['buffers'][name])
+        load_own_buffers(self, state['buffers'])
 
     def _prepared(self, data: dict) -> dict[str, dict]:
         data = self.data_preprocessor(data, True)
