@@ -7,7 +7,7 @@ import torch
 from pose_streams import streams
 from test_pose_aug import build
 
-from mmposeda.models.adapters import pose_aug
+from mmposeda.models import parallel
 
 
 @pytest.mark.parametrize('spoilt', ['ba', 'rt'])
@@ -37,7 +37,7 @@ def test_each_of_several_processes_keeps_its_batch_statistics(monkeypatch):
     model, wrappers = build()
     model.train_step(streams(), wrappers)
     assert model.rank_state()['buffers'] == {}, 'one has them in its checkpoint'
-    monkeypatch.setattr(pose_aug, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(parallel, 'get_world_size', lambda: 2)
     state = copy.deepcopy(model.rank_state())
     other, _ = build()
     other.load_state_dict(model.state_dict())
