@@ -58,17 +58,22 @@ def action_of(sample: dict) -> str:
 
 
 def _read(sample: dict) -> tuple[Tensor, Tensor, Tensor]:
-    path, labels = sample.get('target_img_path'), sample['gt_instances']
-    if 'lifting_target' not in labels:
-        raise ValueError(f'no 3D label for {path}: its gt_instances lack `lifting_target`; evaluate on 3D data')
-    poses = torch.as_tensor(labels['lifting_target'])
-    predicted = torch.as_tensor(sample['pred_instances']['keypoints']).detach().cpu()
+    path, labels = sample.get('target_img_path', sample.get('img_path')), sample['gt_instances']
+    of_picture = 'keypoints_3d' in sample['pred_instances']
+    key = 'keypoints_3d_cam' if of_picture else 'lifting_target'
+    if key not in labels:
+        way_out = 'put RelativeDepth into the test pipeline' if of_picture else 'evaluate on 3D data'
+        raise ValueError(f'no 3D label for {path}: its gt_instances lack `{key}`; {way_out}')
+    poses = torch.as_tensor(labels[key])
+    predicted = torch.as_tensor(sample['pred_instances']['keypoints_3d' if of_picture else 'keypoints']).detach().cpu()
     predicted = predicted[0] if predicted.ndim == 4 else predicted
     if predicted.shape != poses.shape:
         raise ValueError(
             f'predicted poses {tuple(predicted.shape)} against labelled ones {tuple(poses.shape)} for {path}: the '
             'model was built or trained for another joint set'
         )
+    if of_picture:  # a joint that the data set lacks is at the camera's centre
+        return predicted, poses / 1000, (poses != 0).any(-1)
     visible = labels.get('lifting_target_visible')
     visible = torch.ones_like(poses[..., 0]) if visible is None else torch.as_tensor(visible)
     return predicted, poses, visible.reshape(poses.shape[:-1])

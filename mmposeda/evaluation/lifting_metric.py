@@ -45,11 +45,13 @@ class LiftingMetric(BaseMetric):
     actions are named ``SET/ACTION``, as in ``LiftingSets``, each set's frames give ``.../SET``.
 
     It takes what the lifting adapters predict, one dict a batch with ``pred_poses`` and ``poses`` (B, J, 3) in metres,
-    ``visible`` (B, J), ``index`` (B,) and ``action`` (B,), numbers into ``action_names`` of the meta info; and MMPose's
+    ``visible`` (B, J), ``index`` (B,) and ``action`` (B,), numbers into ``action_names`` of the meta info; MMPose's
     samples (``pred_instances.keypoints``, ``gt_instances.lifting_target`` and ``lifting_target_visible``, T frames
-    each), whose action is told by ``action`` in the sample or, as in MMPose's ``MPJPE``, from the picture's name
-    (``S9_Walking_1.60457274_000001.jpg``). Samples that came more than once, as padding of several processes, count
-    once: they are told by ``index`` or ``id``. Only sums are kept of a sample, not its poses.
+    each); and samples of pictures (``pred_instances.keypoints_3d``, metres, and ``gt_instances.keypoints_3d_cam``, mm,
+    both (1, J, 3), as ``VolumetricIntegralHead`` and ``RelativeDepth`` give them). A sample's action is told by
+    ``action`` in it or, as in MMPose's ``MPJPE``, from the picture's name (``S9_Walking_1.60457274_000001.jpg``).
+    Samples that came more than once, as padding of several processes, count once: they are told by ``index`` or
+    ``id``. Only sums are kept of a sample, not its poses.
 
     Hidden joints do not enter, neither the alignment nor the averages (MMPose's alignments look at them). A frame with
     a hidden root does not count.

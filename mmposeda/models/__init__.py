@@ -1,4 +1,18 @@
-from .adapters import CCSSL, DAN, DANN, DDC, UDAPE, PoseAug, RegDA, SourceOnly, StyleTraining, SupervisedLifter
+from .adapters import (
+    CCSSL,
+    DAN,
+    DANN,
+    DDC,
+    UDAPE,
+    CausalIntervention,
+    GeometricReconstruction,
+    ImageVAETraining,
+    PoseAug,
+    RegDA,
+    SourceOnly,
+    StyleTraining,
+    SupervisedLifter,
+)
 from .data_preprocessor import DomainDataPreprocessor, TensorDataPreprocessor
 from .lifting_head import LiftingHead
 from .losses import HeatmapKLLoss, PyramidPerceptualLoss
@@ -6,7 +20,11 @@ from .networks import (
     AdaINStyleNet,
     DepthBranch,
     EfficientNetLite,
+    FeatureDiscriminator,
+    FeatureGenerator,
+    FeatureNeck,
     ImageGenerator,
+    ImageVAE,
     KCSDiscriminator,
     PoseAugmentor,
     PoseDiscriminator2D,
@@ -17,18 +35,26 @@ from .networks import (
 )
 from .networks.lifters import MLPLifter, SemGCNLifter, STGCNLifter, VideoPoseLifter
 from .pseudo_labels_3d import KinematicScorer, MaskCombiner
+from .volumetric_head import VolumetricIntegralHead
 
 __all__ = [
     'AdaINStyleNet',
     'CCSSL',
+    'CausalIntervention',
     'DAN',
     'DANN',
     'DDC',
     'DepthBranch',
     'DomainDataPreprocessor',
     'EfficientNetLite',
+    'FeatureDiscriminator',
+    'FeatureGenerator',
+    'FeatureNeck',
+    'GeometricReconstruction',
     'HeatmapKLLoss',
     'ImageGenerator',
+    'ImageVAE',
+    'ImageVAETraining',
     'KCSDiscriminator',
     'KinematicScorer',
     'LiftingHead',
@@ -50,5 +76,6 @@ __all__ = [
     'TensorDataPreprocessor',
     'UDAPE',
     'VideoPoseLifter',
+    'VolumetricIntegralHead',
     'WarpEstimator',
 ]

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .modes import evaluating
+
 
 class HeatmapLayout(NamedTuple):
     """How an estimator's heatmaps lie over its input.
@@ -49,14 +51,10 @@ def heatmap_layout(estimator: nn.Module, needed_by: str) -> HeatmapLayout:
     )
     if not (hasattr(codec, 'heatmap_size') and hasattr(codec, 'sigma')):
         raise TypeError(refusal)
-    was_training = estimator.training
-    estimator.eval()
-    try:
+    with evaluating(estimator):
         width, height = codec.input_size
         parameter = next(estimator.parameters())
         out = predict_heatmaps(estimator, parameter.new_zeros(1, 3, height, width))
-    finally:
-        estimator.train(was_training)
     if not (isinstance(out, Tensor) and out.ndim == 4):
         raise TypeError(refusal)
     if tuple(out.shape[:1:-1]) != tuple(codec.heatmap_size):

@@ -48,7 +48,7 @@ class BoneStatistics(nn.Module):
         super().__init__()
         if not isinstance(skeleton, Skeleton):
             skeleton = Skeleton.from_metainfo(skeleton)
-        ends = [(parent, child) for child, parent in enumerate(skeleton.parents) if parent != -1]
+        ends = list(skeleton.bones)
         if not ends:
             raise ValueError(f'joint set {skeleton.name!r} has no bones: name the `parents` in its meta file')
         self.skeleton, self.num_joints, self.num_bones = skeleton, skeleton.num_joints, len(ends)

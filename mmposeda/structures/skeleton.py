@@ -173,6 +173,15 @@ class Skeleton:
                 return self.joint_names.index(own)
         raise KeyError(f'skeleton {self.name} has no joint {name!r}; it has {", ".join(self.joint_names)}')
 
+    def index_all(self, names: str | Iterable[str]) -> tuple[int, ...]:
+        """Places of one joint or of several."""
+        return tuple(map(self.index, (names,) if isinstance(names, str) else names))
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (parent, child), one for each joint that has a parent."""
+        return tuple((parent, child) for child, parent in enumerate(self.parents) if parent != -1)
+
     def same_joints(self, other: Skeleton) -> bool:
         """Whether both have the same joints in the same order, aliases counted as equal."""
         return self._canonical() == other._canonical()

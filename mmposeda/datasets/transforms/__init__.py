@@ -4,6 +4,7 @@ from .load_image import LoadImage
 from .mirror_hands import MirrorHands
 from .pose_augment import PoseAugment
 from .random_affine import TopdownRandomAffine
+from .relative_depth import RelativeDepth
 from .screen_pose import ScreenPose
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'LoadImage',
     'MirrorHands',
     'PoseAugment',
+    'RelativeDepth',
     'ScreenPose',
     'TopdownRandomAffine',
 ]

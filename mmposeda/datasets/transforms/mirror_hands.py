@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmcv
+import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.structures.bbox import flip_bbox
 
@@ -17,7 +18,8 @@ class MirrorHands(BaseTransform):
     does not tell its side is left as it is.
 
     Required keys: img (H, W, 3); hand_side, ``left`` or ``right``, if known. Modified keys where it mirrors: img, bbox
-    (N, 4), keypoints (N, K, D), of which x becomes W - 1 - x, and hand_side.
+    (N, 4), keypoints (N, K, D), of which x becomes W - 1 - x, and hand_side; where they are known, keypoints_3d_cam
+    (N, K, 3), of which x becomes -x, and the camera's principal point ``c``.
 
     Args:
         side (str): The side that is kept.
@@ -43,6 +45,11 @@ class MirrorHands(BaseTransform):
         if results.get('keypoints') is not None:
             results['keypoints'] = results['keypoints'].copy()
             results['keypoints'][..., 0] = width - 1 - results['keypoints'][..., 0]
+        if results.get('keypoints_3d_cam') is not None:
+            results['keypoints_3d_cam'] = results['keypoints_3d_cam'] * np.float32([-1, 1, 1])
+        if 'camera' in results:
+            x, y = results['camera']['c']
+            results['camera'] = dict(results['camera'], c=np.float32([width - 1 - x, y]))
         results['hand_side'] = self.side
         return results
 

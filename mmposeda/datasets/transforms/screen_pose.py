@@ -10,6 +10,7 @@ from mmposeda.registry import TRANSFORMS
 
 #: Points whose spread across is below this share of that along lie on a line.
 FLATNESS = 1e-4
+NO_LABELS = 'take a data set with 3D labels (SyntheticBodyDataset, SURREALDataset, RHDHandsDataset)'
 
 
 @TRANSFORMS.register_module()
@@ -32,21 +33,13 @@ class ScreenPose(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add the labels of one sample."""
-        for key in ('keypoints_3d_cam', 'camera', 'transformed_keypoints'):
+        for key in ('camera', 'transformed_keypoints'):
             if key not in results:
-                raise KeyError(
-                    f'ScreenPose needs {key!r}: take a data set with 3D labels (SyntheticBodyDataset, SURREAL, RHD) '
-                    'and put ScreenPose behind the crop'
-                )
+                raise KeyError(f'ScreenPose needs {key!r}: {NO_LABELS}, and put ScreenPose behind the crop')
         points, moved = (
             np.asarray(results[key], np.float64)[..., :2] for key in ('keypoints', 'transformed_keypoints')
         )
-        pose = np.asarray(results['keypoints_3d_cam'], np.float64)
-        if pose.shape != (*points.shape[:2], 3):
-            raise ValueError(f'keypoints_3d_cam must be {(*points.shape[:2], 3)} as keypoints, got {pose.shape}')
-        depth = pose[..., 2]
-        if results.get('flip'):
-            depth = depth[:, results['flip_indices']]
+        depth = camera_pose(results, type(self).__name__)[..., 2]
         middle = depth.mean(1, keepdims=True)
         if not (middle > 0).all():
             raise ValueError(f'the pose is not before the camera: its mean depth is {float(middle.min()):g} mm')
@@ -62,6 +55,22 @@ class ScreenPose(BaseTransform):
         table = results.get('label_mapping_table', PackPoseInputs.label_mapping_table)
         results['label_mapping_table'] = {**table, 'screen_pose': 'screen_pose'}
         return results
+
+
+def camera_pose(results: dict, owner: str) -> np.ndarray:
+    """3D labels of a sample in the order of its picture's joints, which a flip changes: (1, K, 3) float64, mm.
+
+    Raises:
+        KeyError: No 3D labels; ``owner`` is who wants them.
+        ValueError: They are of another number of joints than ``keypoints``.
+    """
+    if 'keypoints_3d_cam' not in results:
+        raise KeyError(f"{owner} needs 'keypoints_3d_cam': {NO_LABELS}")
+    pose = np.asarray(results['keypoints_3d_cam'], np.float64)
+    wanted = (*np.shape(results['keypoints'])[:2], 3)
+    if pose.shape != wanted:
+        raise ValueError(f'keypoints_3d_cam must be {wanted} as keypoints, got {pose.shape}')
+    return pose[:, results['flip_indices']] if results.get('flip') else pose
 
 
 def stretch(points: np.ndarray, moved: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 from .alignment import DAN, DANN, DDC, FeatureAlignment
 from .base import DomainAdapter, MeanTeacherAdapter
+from .causal_intervention import CausalIntervention
 from .cc_ssl import CCSSL
 from .geometric_reconstruction import GeometricReconstruction
+from .image_vae_training import ImageVAETraining
 from .lifting import LiftingAdapter, SupervisedLifter
 from .pose_aug import PoseAug
 from .regda import RegDA
@@ -11,12 +13,14 @@ from .udape import UDAPE
 
 __all__ = [
     'CCSSL',
+    'CausalIntervention',
     'DAN',
     'DANN',
     'DDC',
     'DomainAdapter',
     'FeatureAlignment',
     'GeometricReconstruction',
+    'ImageVAETraining',
     'LiftingAdapter',
     'MeanTeacherAdapter',
     'PoseAug',

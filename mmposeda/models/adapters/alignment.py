@@ -13,15 +13,16 @@ from mmposeda.registry import MODELS
 
 from ..gradient import GradientReverse
 from ..losses.discrepancy import MultiKernelMMD, linear_mmd
+from ..modes import evaluating, untracked_statistics
 from .base import DomainAdapter, prefixed
 
-FEATURES = ('head', 'backbone')
+FEATURES = ('head', 'neck', 'backbone')
 
 
 class FeatureAlignment(DomainAdapter):
     """Supervised training on the source, and an alignment of pooled features of both halves on a side branch.
 
-    The features are averaged over their cells and go through a linear bottleneck and ReLU to a subclass's
+    Feature maps are averaged over their cells and go through a linear bottleneck and ReLU to a subclass's
     ``alignment``. The head's last layer learns from the labels alone; backbone, neck and the head's other layers from
     both. The side branch is the adapter's own: a plain checkpoint has none of it.
 
@@ -38,8 +39,11 @@ class FeatureAlignment(DomainAdapter):
     Args:
         estimator (dict): Any MMPose estimator, see :class:`DomainAdapter`.
         alignment_weight (float): Factor of the alignment's loss; with 0 the target is not looked at.
-        feat (str): 'head' aligns what the head's ``final_layer`` reads, 'backbone' the backbone's last feature map.
-        width (int): Features after the bottleneck (256: DDC's adaptation layer, and the reference's bottleneck).
+        feat (str): 'head' aligns what the head's ``final_layer`` reads, 'backbone' the backbone's last feature map,
+            'neck' the last of what the neck gives, a map or a vector.
+        width (int, optional): Features after the bottleneck (256: DDC's adaptation layer, and the reference's
+            bottleneck); None aligns the features themselves.
+        target_statistics (bool): Whether pictures of the target move the running statistics of batch normalisation.
         kwargs: See :class:`DomainAdapter`.
 
     Raises:
@@ -48,7 +52,13 @@ class FeatureAlignment(DomainAdapter):
     """
 
     def __init__(
-        self, estimator: dict, alignment_weight: float = 1.0, feat: str = 'head', width: int = 256, **kwargs
+        self,
+        estimator: dict,
+        alignment_weight: float = 1.0,
+        feat: str = 'head',
+        width: int | None = 256,
+        target_statistics: bool = True,
+        **kwargs,
     ) -> None:
         super().__init__(estimator, **kwargs)
         if alignment_weight < 0:
@@ -56,7 +66,10 @@ class FeatureAlignment(DomainAdapter):
         if feat not in FEATURES:
             raise ValueError(f'feat must be one of {FEATURES}, got {feat!r}')
         self.alignment_weight, self.feat = alignment_weight, feat
-        self.bottleneck = nn.Sequential(nn.Linear(self._count_channels(), width), nn.ReLU())
+        self.target_statistics = target_statistics
+        channels = self._count_channels()
+        self.width = width or channels
+        self.bottleneck = nn.Sequential(nn.Linear(channels, width), nn.ReLU()) if width else nn.Identity()
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
         """The estimator's own losses on the source half, and the alignment's."""
@@ -71,10 +84,10 @@ class FeatureAlignment(DomainAdapter):
                 f'{type(self).__name__} wants target samples in every batch: check the quotas of the DomainSampler.'
             )
         source = features[-1]
-        with self._features() as features:
+        with self._features() as features, untracked_statistics(*([] if self.target_statistics else [self.student])):
             self._pass(inputs['target'])
         with torch.autocast(source.device.type, enabled=False):
-            source, target = (self.bottleneck(f.float().mean((2, 3))) for f in (source, features[-1]))
+            source, target = (self.bottleneck(_pooled(f.float())) for f in (source, features[-1]))
             aligned = self.alignment(source, target)
         for key, value in aligned.items():
             losses[f'align_{key}'] = self.alignment_weight * value if 'loss' in key else value
@@ -84,7 +97,7 @@ class FeatureAlignment(DomainAdapter):
         """What the domains' features differ by.
 
         Args:
-            source (Tensor): (n, width), float32, not negative.
+            source (Tensor): (n, width), float32; not negative behind a bottleneck.
             target (Tensor): (m, width).
 
         Returns:
@@ -96,15 +109,17 @@ class FeatureAlignment(DomainAdapter):
         """Run the networks as far as the aligned features."""
         if self.feat == 'backbone':
             self.student.backbone(images)
+        elif self.feat == 'neck':
+            self.student.extract_feat(images)
         else:
             self.student.head(self.student.extract_feat(images))
 
     @contextmanager
     def _features(self) -> Iterator[list[Tensor]]:
-        """Collect the feature maps (B, D, h, w) of the passes made inside the context."""
+        """Collect the features (B, D, h, w) or (B, D) of the passes made inside the context."""
         found = []
-        if self.feat == 'backbone':
-            handle = self.student.backbone.register_forward_hook(
+        if self.feat != 'head':
+            handle = getattr(self.student, self.feat).register_forward_hook(
                 lambda module, args, out: found.append(out[-1] if isinstance(out, (tuple, list)) else out)
             )
         else:
@@ -124,25 +139,28 @@ class FeatureAlignment(DomainAdapter):
                 f"{type(self).__name__} with feat='head' aligns what the head's final_layer reads; "
                 f"{type(head).__name__} has none here. Set feat='backbone', or give the head a final_layer."
             )
+        if self.feat == 'neck' and not self.student.with_neck:
+            raise TypeError(f"{type(self).__name__} with feat='neck' wants an estimator with a neck: set another feat.")
         size = getattr(getattr(head, 'decoder', None), 'input_size', None)
         if size is None:
             raise TypeError(
                 f'{type(self).__name__} reads the size of its pictures off the codec in head.decoder, and '
                 f'{type(head).__name__} has none: give the head its decoder in the config.'
             )
-        was_training = self.student.training
-        self.student.eval()
-        try:
-            with self._features() as features:
-                self._pass(next(self.student.parameters()).new_zeros(1, 3, size[1], size[0]))
-        finally:
-            self.student.train(was_training)
-        if not (isinstance(features[-1], Tensor) and features[-1].ndim == 4):
+        with evaluating(self.student), self._features() as features:
+            self._pass(next(self.student.parameters()).new_zeros(1, 3, size[1], size[0]))
+        if not (isinstance(features[-1], Tensor) and features[-1].ndim in (2, 4)):
             raise TypeError(
-                f'{type(self).__name__} pools a feature map (B, D, h, w); with feat={self.feat!r} it finds '
-                f'{getattr(features[-1], "shape", type(features[-1]).__name__)}: set feat to the other of {FEATURES}.'
+                f'{type(self).__name__} aligns a feature map (B, D, h, w) or vectors (B, D); with feat={self.feat!r} '
+                f'it finds {getattr(features[-1], "shape", type(features[-1]).__name__)}: set feat to another of '
+                f'{FEATURES}.'
             )
         return features[-1].shape[1]
+
+
+def _pooled(features: Tensor) -> Tensor:
+    """Vectors (B, D) of maps (B, D, h, w), or as they are."""
+    return features.mean((2, 3)) if features.ndim == 4 else features
 
 
 @MODELS.register_module()
@@ -200,7 +218,7 @@ class DANN(FeatureAlignment):
 
     def __init__(self, estimator: dict, hidden: int = 1024, **kwargs) -> None:
         super().__init__(estimator, **kwargs)
-        width = self.bottleneck[0].out_features
+        width = self.width
         self.reverse = GradientReverse()
         self.discriminator = nn.Sequential(
             nn.Linear(width, hidden),

@@ -20,6 +20,11 @@ def prefixed(prefix: str, losses: dict) -> dict:
     return {f'{prefix}_{key}': value for key, value in losses.items()}
 
 
+def without_sum(logged: dict) -> dict:
+    """What ``parse_losses`` logs, without the sum, which is another in each update of an iteration."""
+    return {key: value for key, value in logged.items() if key != 'loss'}
+
+
 def flip_pairs(data_samples: list) -> list[tuple[int, int]]:
     """Left-right pairs of the samples' joint set; none where the pipeline did not hand ``flip_indices`` on."""
     indices = data_samples[0].metainfo.get('flip_indices') if data_samples else None

@@ -15,7 +15,7 @@ from mmposeda.structures.skeleton import Skeleton
 from ..data_preprocessor import TensorDataPreprocessor
 from ..lifting_head import check_lifter, lift
 from ..parallel import update_part
-from .base import DomainAdapter
+from .base import DomainAdapter, without_sum
 
 
 class LiftingAdapter(DomainAdapter):
@@ -123,11 +123,6 @@ class LiftingAdapter(DomainAdapter):
             total, logged = self.parse_losses({f'lift_loss_{name}': self.lifter_loss(*batch), **(shares or {})})
         update_part(optim_wrapper, total)
         return without_sum(logged)
-
-
-def without_sum(logged: dict) -> dict:
-    """What ``parse_losses`` logs, without the sum, which is another in each update of an iteration."""
-    return {key: value for key, value in logged.items() if key != 'loss'}
 
 
 def lifter_wrapper(optim_wrapper: OptimWrapper | OptimWrapperDict) -> OptimWrapper:

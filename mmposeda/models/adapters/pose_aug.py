@@ -18,7 +18,8 @@ from ..losses.pose_augmentation import band_loss, exponential_feedback, group_er
 from ..networks.pose_augmentor import AugmentedPose
 from ..parallel import load_own_buffers, own_buffers, update_part
 from ..replay_pool import ReplayPool
-from .lifting import LiftingAdapter, without_sum
+from .base import without_sum
+from .lifting import LiftingAdapter
 
 #: Factors of the augmentor's losses (authors' code).
 WEIGHTS = dict(adv3d=6.0, adv2d=1.0, angle=3.0, length=3.0, feedback_ba=0.1, feedback_rt=0.01)

@@ -1,7 +1,10 @@
 from .adain import AdaINStyleNet
 from .depth_branch import DecoderTap, DepthBranch, joint_distance, transform_joints
 from .efficientnet_lite import EfficientNetLite
+from .feature_gan import FeatureDiscriminator, FeatureGenerator
+from .feature_neck import FeatureNeck
 from .image_generator import ImageGenerator
+from .image_vae import ImageVAE
 from .pose_augmentor import PoseAugmentor
 from .pose_discriminators import KCSDiscriminator, PoseDiscriminator2D
 from .pose_vae import PoseVAE
@@ -15,7 +18,11 @@ __all__ = [
     'DecoderTap',
     'DepthBranch',
     'EfficientNetLite',
+    'FeatureDiscriminator',
+    'FeatureGenerator',
+    'FeatureNeck',
     'ImageGenerator',
+    'ImageVAE',
     'KCSDiscriminator',
     'PoseAugmentor',
     'PoseDiscriminator2D',

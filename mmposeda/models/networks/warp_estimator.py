@@ -245,7 +245,7 @@ class WarpEstimator(BaseModule):
 
 def _bones(skeleton: Skeleton | None) -> list[tuple[int, int]]:
     """Parent and child of every bone."""
-    bones = [] if skeleton is None else [(p, c) for c, p in enumerate(skeleton.parents) if p != -1]
+    bones = [] if skeleton is None else list(skeleton.bones)
     if not bones:
         got = 'none' if skeleton is None else f'{skeleton.name!r}, which has no bones'
         raise ValueError(f"region='bone' needs a joint set with parents, skeleton='mpii' for example; got {got}")
