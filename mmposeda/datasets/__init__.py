@@ -1,6 +1,8 @@
 from . import samplers, transforms
 from .cmu_mocap import CMUMocapDataset
 from .combined import CombinedDataset
+from .freihand import FreiHANDDataset
+from .ganerated import GANeratedDataset
 from .hand_3d_studio import Hand3DStudioDataset
 from .human36m import Human36m2DDataset
 from .human36m_lifting import Human36mLiftingDataset
@@ -11,8 +13,10 @@ from .lsp import LSPDataset
 from .mpi_inf_3dhp import MPIINF3DHPDataset
 from .mvhand import MVHandDataset
 from .pairs import PairSequenceDataset, SelfPairDataset
+from .panoptic_hand import PanopticHand3DDataset
 from .rendered import RenderedDataset
 from .rhd import RHDHandsDataset
+from .stb import STBDataset
 from .surreal import SURREALDataset
 from .synthetic_body import SyntheticBodyDataset
 from .synthetic_hand import SyntheticHandDataset
@@ -23,6 +27,8 @@ from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
 __all__ = [
     'CMUMocapDataset',
     'CombinedDataset',
+    'FreiHANDDataset',
+    'GANeratedDataset',
     'Hand3DStudioDataset',
     'Human36m2DDataset',
     'Human36mLiftingDataset',
@@ -33,9 +39,11 @@ __all__ = [
     'MPIINF3DHPDataset',
     'MVHandDataset',
     'PairSequenceDataset',
+    'PanopticHand3DDataset',
     'PoseStreams',
     'RHDHandsDataset',
     'RenderedDataset',
+    'STBDataset',
     'SURREALDataset',
     'SelfPairDataset',
     'SyntheticBodyDataset',
