@@ -22,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 CHUNK = 32
+LOOKS = ('sport', 'clean', 'shifted', 'tied', 'untied', 'dusk', 'neon', 'print', 'studio')
 #: What is drawn -> name of the label file, category
 KINDS = {'person': ('people', 'person'), 'hand': ('hands', 'hand')}
 _FINGERS = {'thumb': (60, 60, 255), 'forefinger': (0, 190, 255), 'middle': (0, 220, 0), 'ring': (255, 150, 0)}
@@ -38,7 +39,7 @@ def parse_args(argv=None):
     add('--what', default='person', choices=KINDS, help='what is drawn')
     add('--joints', help='joint set: lsp (default), mpii or h36m; of hands hand21 (default) or rhd2d')
     add('--seed', type=int, default=0)
-    add('--look', default='sport', help='sport, clean or shifted')
+    add('--look', default='sport', help=f'one of {", ".join(LOOKS)}')
     people = parser.add_argument_group('people only')
     mocap = 'motion capture; without it joint limits alone'
     people.add_argument('--poses', nargs='*', default=[], metavar='FILE', help=mocap)
@@ -62,6 +63,7 @@ def parse_args(argv=None):
     add('--roll', type=float, help='standard deviation, degrees')
     add('--letterbox-share', type=float, help='share of pictures with black strips')
     add('--occluder-share', type=float, help='share of pictures with something in front')
+    add('--rho', type=float, help="correlation of the background's hue with the pose, in looks such as tied and untied")
     add('--quality', type=int, default=95, help='JPEG quality of the files')
     add('--val', type=int, default=0, help='write annotations/train.json and val.json too, with so many in val')
     add('--masks', action='store_true', help='write person masks and part maps as PNG too')
@@ -96,6 +98,8 @@ def source_kwargs(args):
     )
     look = {k: v for k, v in look.items() if v is not None}
     look.update(name=args.look, views={k: v for k, v in views.items() if v is not None})
+    if args.rho is not None:
+        look['tie'] = dict(rho=args.rho)
     own = dict(sequence=args.sequence) if args.sequence else {}
     if args.what == 'hand':
         poses = dict(gesture_share=args.gesture_share)
@@ -174,6 +178,7 @@ def annotation(sample):
         pose_source=sample['pose_source'],
         sequence_id=sample['clip'],
         frame=sample['frame'],
+        **({'tie': sample['tie']} if 'tie' in sample else {}),
     )
 
 

@@ -125,6 +125,39 @@ def procedural(rng, size, clutter=True):
     return np.clip(image, 0, 1).astype(np.float32)
 
 
+def _tubes(rng, image, size):
+    """A dark wall with glowing lines."""
+    glow = np.zeros((size, size), np.float32)
+    for _ in range(rng.integers(2, 6)):
+        (x, y), a, length = rng.uniform(0, 1, 2) * size, rng.uniform(0, np.pi), rng.uniform(0.2, 1.2) * size
+        end = (int(x + length * np.cos(a)), int(y + length * np.sin(a)))
+        cv2.line(glow, (int(x), int(y)), end, 1.0, max(1, size // 64), cv2.LINE_AA)
+    halo = cv2.GaussianBlur(glow, (0, 0), 0.06 * size)
+    light = np.clip(glow + 2.5 * halo, 0, 1)[..., None]
+    return image * 0.3 * (1 - light) + light * image / np.maximum(image.max(-1, keepdims=True), 1e-3)
+
+
+def _spot(rng, image, size):
+    """A paper backdrop lit by a lamp: bright about a place behind the figure, dark at the edges."""
+    x, y, radius = rng.uniform(0.35, 0.65), rng.uniform(0.25, 0.55), rng.uniform(0.35, 0.7)
+    at = (np.arange(size, dtype=np.float32) + 0.5) / size
+    far = ((at[None] - x) ** 2 + (at[:, None] - y) ** 2) / radius**2
+    return image.mean() * 0.5 + (0.9 - image.mean() * 0.5) * np.exp(-far)[..., None] * np.ones(3, np.float32)
+
+
+def _plaster(rng, image, size):
+    return _texture(rng, _texture(rng, image, size), size)
+
+
+#: Patterns over a background: rough plaster, neon tubes on a dark wall, a studio's paper in the light of a lamp.
+WALLS = {'plaster': _plaster, 'tubes': _tubes, 'spot': _spot}
+
+
+def wall(rng, image, kind):
+    """A background (H, W, 3) in [0, 1] under a pattern, a name in ``WALLS``."""
+    return np.clip(WALLS[kind](rng, image, len(image)), 0, 1).astype(np.float32)
+
+
 @lru_cache(maxsize=4)
 def list_images(folder):
     """Sorted picture paths below a folder.

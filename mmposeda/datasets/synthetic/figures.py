@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 
 import cv2
 import numpy as np
 
-from .backgrounds import from_folder, list_images, occluder, procedural
+from .backgrounds import from_folder, list_images, occluder, procedural, wall
 from .body import require_synth
 from .looks import sample_light
 from .photo import letterbox
+from .tie import measure, rank
 
 _OTHERS = 1 << 40  # numbers of the figures in the background lie beyond all pictures
-_STREAMS = ('person', 'pose', 'view', 'light', 'scene', 'photo')
+_STREAMS = ('person', 'pose', 'view', 'light', 'scene', 'photo', 'tie')  # new ones go last: the others stay as they are
+_KNOWN = {}  # angles by repertoire, once a process: they take two seconds
 
 
 class RenderedFigures:
     """Samples and draws figures by index; a subclass says what a figure is and from where it is seen.
 
-    Every picture has separate random streams for person, pose, view, light, scene and photo faults, so that changing
-    the distribution of views leaves the figures and backgrounds of a seed as they were. In a clip all pictures have the
-    streams of the clip: one figure, scene and camera, and the same faults of the picture.
+    Every picture has separate random streams for person, pose, view, light, scene, photo faults and tie, so that
+    changing the distribution of views leaves the figures and backgrounds of a seed as they were. In a clip all pictures
+    have the streams of the clip: one figure, scene and camera, and the same faults of the picture; the hue of a look
+    with a tie goes with the pose of the first frame.
 
     Args:
         size (int): Side of the square pictures, pixels.
@@ -33,12 +37,13 @@ class RenderedFigures:
         device (str): Warp device.
 
     Raises:
-        ValueError: size too small, or no frames.
+        ValueError: size too small, no frames, or a tie to an angle that these figures do not have.
         FileNotFoundError: background folder without pictures.
     """
 
     joints: str
     joint_names: list
+    angles: tuple  #: of ``tie.ANGLES`` those that a look can be tied to, the usual one first
 
     def __init__(self, size, seed, look, backgrounds=None, sequence=0, device='cpu'):
         if size < 32:
@@ -47,6 +52,8 @@ class RenderedFigures:
             raise ValueError(f'sequence must be 0 (single pictures) or the frames of a clip, got {sequence}')
         self.size, self.seed, self.look, self.device = size, seed, look, device
         self.sequence, self._scenes = int(sequence), {}
+        if look.tie and look.tie.angle not in (None, *self.angles):
+            raise ValueError(f'{type(self).__name__} has no angle {look.tie.angle!r}; choose one of {self.angles}')
         self.backgrounds = str(backgrounds) if backgrounds else None
         if self.backgrounds:
             list_images(self.backgrounds)
@@ -67,6 +74,10 @@ class RenderedFigures:
 
     def _camera(self, figure, view, joints):
         """Rotation (3, 3), translation (3,), focal length and principal point for joints (T * K, 3) of all frames."""
+        raise NotImplementedError
+
+    def _repertoire(self, num):
+        """Poses of an average figure, the same for all seeds: rotations (N, bones, 3, 3), heads and tails at rest."""
         raise NotImplementedError
 
     def __getstate__(self):
@@ -95,6 +106,11 @@ class RenderedFigures:
         ends = (np.stack([figure[name]] * len(rotations)) for name in ('heads', 'tails'))
         joints = (renderer.pose_joints(rotations, *ends)[0] + path[:, None]).reshape(-1, 3)
         turn, translation, focal, centre = self._camera(figure, view, joints)
+        light = sample_light(streams['light'], self.look, renderer.light_dtype, view['elevation'], view['roll'])
+        if self.look.tie:
+            tie = self._tie(joints[: len(self.joint_names)], streams['tie'])
+            self.look.tie.tint(light, tie['hue'])
+            figure['label']['tie'] = tie
         seen = joints @ turn.T + translation
         seen = seen[:, :2] / seen[:, 2:] * focal + centre
         scene = dict(
@@ -104,7 +120,7 @@ class RenderedFigures:
             translation=translation + path @ turn.T,
             focal=focal,
             centre=centre,
-            light=sample_light(streams['light'], self.look, renderer.light_dtype, view['elevation'], view['roll']),
+            light=light,
             view=view,
         )
         if self.sequence:
@@ -112,6 +128,31 @@ class RenderedFigures:
                 self._scenes.clear()
             self._scenes[number] = scene
         return scene
+
+    def tie(self, index):
+        """What ties the look of a picture to its pose, without drawing it.
+
+        Returns:
+            dict: ``angle`` (radians) of the look's tie, its rank ``value`` in [0, 1] and ``hue``; ``None`` for a look
+            without a tie.
+        """
+        return self._scene(self.place(int(index))[0])['label'].get('tie')
+
+    def _tie(self, joints, rng):
+        angle = float(measure(self.look.tie.angle or self.angles[0], joints, self.joint_names))
+        value = rank(angle, self._known)
+        return dict(angle=angle, value=value, hue=self.look.tie.hue(rng, value))
+
+    @cached_property
+    def _known(self):
+        """Sorted angles (N,) of poses, of which one more has its rank among them."""
+        angle = self.look.tie.angle or self.angles[0]
+        key = (type(self), angle, self.sequence > 0, json.dumps(self.repertoire, sort_keys=True, default=str))
+        if key not in _KNOWN:
+            rotations, *ends = self._repertoire(1000)
+            joints = self.renderer.pose_joints(rotations, *(np.stack([x] * len(rotations)) for x in ends))[0]
+            _KNOWN[key] = np.sort(measure(angle, joints, self.joint_names))
+        return _KNOWN[key]
 
     def _draw(self, numbers, frames):
         scenes = [self._scene(n) for n in numbers]
@@ -147,7 +188,8 @@ class RenderedFigures:
             list[dict]: ``img`` (H, W, 3) uint8 BGR; ``keypoints`` (K, 2) index pixels; ``visibility`` (K,) 2 seen, 1
             hidden by the figure or something else, 0 outside; ``keypoints_3d_cam`` (K, 3) mm; ``camera`` dict f (2,), c
             (2,) pixels; ``mask`` (H, W) uint8 0/255 of the visible figure; ``part`` (H, W) uint8; ``bbox`` (4,) xyxy;
-            ``view``, ``subject`` dicts; ``pose_source``; ``index``, ``clip``, ``frame``.
+            ``view``, ``subject`` dicts; ``pose_source``; ``index``, ``clip``, ``frame``; of looks with a tie ``tie``,
+            see :meth:`tie`.
         """
         indices = [int(i) for i in indices]
         numbers, frames = zip(*map(self.place, indices))
@@ -184,15 +226,19 @@ class RenderedFigures:
         ys, xs = np.nonzero(mask > 0.5)
         return (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) if len(xs) else None
 
-    def _background(self, rng):
+    def _background(self, rng, tie):
         if self.backgrounds and rng.random() < self.look.folder_share:
-            return from_folder(rng, self.backgrounds, self.size)
-        return procedural(rng, self.size, self.look.clutter)
+            image = from_folder(rng, self.backgrounds, self.size)
+        else:
+            image = procedural(rng, self.size, self.look.clutter)
+            if self.look.wall:
+                image = wall(rng, image, self.look.wall)
+        return self.look.tie.paint(image, tie['hue']) if tie else image
 
     def _compose(self, drawing, k, streams, scene, label):
         """Put one drawn figure before a background and spoil the picture."""
         size, rng = self.size, streams['scene']
-        image, mask = self._background(rng), drawing.image[k, ..., 3]
+        image, mask = self._background(rng, label.get('tie')), drawing.image[k, ..., 3]
         joints = drawing.joints[k]
         points = joints[:, :2] / joints[:, 2:] * label['camera']['f'] + label['camera']['c']
         if rng.random() < self.look.ground_shadow and not label['view'].get('turned'):

@@ -26,15 +26,16 @@ _MIRROR = np.array([-1.0, 1, 1])
 
 def _hand_look(name):
     """A look of people, with the cameras that hands have: from all round, most of them near."""
-    turned, roll = {'clean': (0.3, 25.0)}.get(name, (0.6, 40.0))
+    rough = name in ('sport', 'shifted')
+    turned, roll = (0.6, 40.0) if rough else (0.3, 25.0)
     views = ViewDistribution(
         frontal_share=0.35, frontal_spread=35.0, turned_share=turned, turned_tilt=30.0, elevation=(5.0, 25.0),
-        roll=roll, distance=(0.3, 1.5), fill=(0.5, 0.8), truncated_share=0.0 if name == 'clean' else 0.06,
+        roll=roll, distance=(0.3, 1.5), fill=(0.5, 0.8), truncated_share=0.06 if rough else 0.0,
     )  # fmt: skip
     return replace(LOOKS[name](), views=views, ground_shadow=0.0, letterbox_share=0.0)
 
 
-#: ``sport``, ``clean`` and ``shifted`` as in ``looks.LOOKS``. The azimuth of a view is 0 before the palm and turns
+#: The looks of ``looks.LOOKS``. The azimuth of a view is 0 before the palm and turns
 #: about the hand's length.
 HAND_LOOKS = {name: lambda name=name: _hand_look(name) for name in LOOKS}
 
@@ -57,6 +58,8 @@ class RenderedHands(RenderedFigures):
         FileNotFoundError: background folder without pictures.
     """
 
+    angles = ('forefinger', 'thumb', 'middle_finger', 'ring_finger', 'pinky_finger')
+
     def __init__(
         self,
         size=128,
@@ -74,7 +77,8 @@ class RenderedHands(RenderedFigures):
         if side not in (*SIDES, 'both'):
             raise ValueError(f"side must be 'left', 'right' or 'both', got {side!r}")
         self.joints, self.side = joints, side
-        self.poses = HandPoseSource(**(poses or {}))
+        self.repertoire = dict(poses or {})
+        self.poses = HandPoseSource(**self.repertoire)
         self.joint_names = joint_table(joints)[0]
 
     @cached_property
@@ -111,3 +115,10 @@ class RenderedHands(RenderedFigures):
             turn, translation = _MIRROR[:, None] * turn, _MIRROR * translation
             centre = np.array([self.size - 1 - centre[0], centre[1]])
         return turn, translation, focal, centre
+
+    def _repertoire(self, num):
+        hand, rng = self.renderer.hand, np.random.default_rng(0)
+        rest = hand.rest(np.full((1, len(PHENOTYPES)), 0.5), np.zeros((1, len(CHANGES))))
+        rest, heads, tails = (x[0] for x in rest)
+        rig = heads, tails, hand.nails, hand.thickness(rest, heads, tails)
+        return np.stack([self.poses.sample(rng, *rig)[0][0] for _ in range(num)]), heads, tails

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import numpy as np
+
 from .appearance import sample_person
 from .body import PHENOTYPES
 from .camera import place_camera, view_rotation
@@ -30,13 +32,16 @@ class RenderedPeople(RenderedFigures):
         FileNotFoundError: background folder without pictures, missing motion file.
     """
 
+    angles = ('left_arm', 'right_arm')
+
     def __init__(
         self, size=128, joints='lsp', seed=0, look='sport', poses=None, backgrounds=None, sequence=0, device='cpu'
     ):
         look = build_look(**({'name': look} if isinstance(look, str) else dict(look)))
         super().__init__(size, seed, look, backgrounds, sequence, device)
         self.joints = joints
-        self.poses = PoseSource(**(poses or {}))
+        self.repertoire = dict(poses or {})
+        self.poses = PoseSource(**self.repertoire)
         self.joint_names = joint_table(joints)[0]
 
     @cached_property
@@ -55,3 +60,8 @@ class RenderedPeople(RenderedFigures):
     def _camera(self, figure, view, joints):
         turn = view_rotation(view, figure['rotations'][0])
         return turn, *place_camera(view, turn, joints, self.size)
+
+    def _repertoire(self, num):
+        rng, frames = np.random.default_rng(0), min(self.sequence, 1)
+        _, heads, tails = (x[0] for x in self.renderer.body.rest(np.full((1, len(PHENOTYPES)), 0.5)))
+        return np.stack([self.poses.sample(rng, heads, tails, frames)[0][0] for _ in range(num)]), heads, tails

@@ -23,6 +23,8 @@ class PhotoNoise:
         grain (float): Largest standard deviation of the grain.
         jpeg (tuple): Range of the quality of a JPEG round trip; ``jpeg_share`` of the pictures.
         vignette (float): Largest darkening of the corners.
+        balance (tuple): Mean gain of each channel, RGB.
+        halftone (float): Strength, 0 to 1, of a printer's raster of dots.
     """
 
     gamma: tuple = (0.75, 1.35)
@@ -38,6 +40,8 @@ class PhotoNoise:
     jpeg: tuple = (35, 95)
     jpeg_share: float = 0.6
     vignette: float = 0.25
+    balance: tuple = (1, 1, 1)
+    halftone: float = 0.0
 
     def __call__(self, rng, image):
         """Spoil one picture (H, W, 3) RGB float [0, 1]; returns (H, W, 3) uint8 RGB."""
@@ -61,7 +65,7 @@ class PhotoNoise:
         grey = image @ np.array([0.299, 0.587, 0.114], np.float32)
         image = grey[..., None] + (0.0 if u[0] < self.grey_share else saturation) * (image - grey[..., None])
         mean = image.mean()
-        image = (mean + contrast * (image - mean)) * cast.astype(np.float32)
+        image = (mean + contrast * (image - mean)) * (cast * self.balance).astype(np.float32)
         if self.vignette > 0:
             ys = np.linspace(-1, 1, size, dtype=np.float32) ** 2
             image *= 1 - self.vignette * u[1] * 0.5 * (ys[:, None] + ys[None])[..., None]
@@ -76,6 +80,8 @@ class PhotoNoise:
         if u[4] < self.low_resolution_share:
             small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             image = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+        if self.halftone > 0:
+            image = _halftone(image, self.halftone, unit * (2.2 + u[6]), u[7] * np.pi / 2)
         image = image + rng.standard_normal(image.shape, np.float32) * np.float32(grain)
         out = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
         if u[5] < self.jpeg_share:
@@ -83,6 +89,15 @@ class PhotoNoise:
             assert ok
             out = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
         return np.ascontiguousarray(out)
+
+
+def _halftone(image, strength, pitch, angle):
+    """A picture (H, W, 3) as dots of ink ``pitch`` pixels apart, in lines at ``angle``: large ones where it is dark."""
+    ys, xs = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32) * np.float32(2 * np.pi / pitch)
+    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    screen = 0.5 + 0.25 * (np.cos(c * xs + s * ys) + np.cos(c * ys - s * xs))[..., None]
+    ink = np.clip(4 * (image - screen) + 0.5, 0, 1)
+    return image + np.float32(strength) * 0.5 * (ink - image)
 
 
 def letterbox(rng, image, box):
