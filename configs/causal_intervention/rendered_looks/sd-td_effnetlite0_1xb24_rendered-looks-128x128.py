@@ -13,7 +13,16 @@ parts = dict(
     constructor='PartOptimWrapperConstructor', generator=_base_.adversarial, discriminator=_base_.adversarial
 )
 
-pretrain_stage = dict(name='pretrain', **_base_.pretrain_schedule, train_dataloader=_base_.labelled_loader)
+# the source alone: the rows of generalisation, which may not see the target, start from it too
+held_out = dict(
+    type='HeldOutDomainHook', folders=['data/rendered_looks/target_train', 'data/rendered_looks/target_test']
+)
+pretrain_stage = dict(
+    name='pretrain',
+    **_base_.pretrain_schedule,
+    train_dataloader=_base_.labelled_loader,
+    custom_hooks=[*_base_.custom_hooks, held_out],
+)
 vae_stage = dict(
     name='vae',
     **_base_.vae_schedule,

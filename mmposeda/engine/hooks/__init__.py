@@ -3,6 +3,7 @@ from .channels_last_hook import ChannelsLastHook
 from .checkpoint_hook import CheckpointHook
 from .collapse_warning_hook import CollapseWarningHook
 from .difficulty_scoring_hook import DifficultyScoringHook
+from .held_out_domain_hook import HeldOutDomainHook
 from .mask_combiner_hook import MaskCombinerHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
@@ -18,6 +19,7 @@ __all__ = [
     'CheckpointHook',
     'CollapseWarningHook',
     'DifficultyScoringHook',
+    'HeldOutDomainHook',
     'MaskCombinerHook',
     'MeanTeacherHook',
     'NonFiniteHook',
