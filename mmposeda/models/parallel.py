@@ -31,7 +31,7 @@ def update_part(optim_wrapper: OptimWrapper, loss: Tensor) -> None:
     The gradient goes to these parameters alone: those of the networks that the loss passes through stay without, and
     none is computed for them.
     """
-    parameters = [p for group in optim_wrapper.optimizer.param_groups for p in group['params']]
+    parameters = [p for group in optim_wrapper.optimizer.param_groups for p in group['params'] if p.requires_grad]
     optim_wrapper.backward(optim_wrapper.scale_loss(loss), inputs=parameters)
     average_gradients(parameters)
     optim_wrapper.step()

@@ -19,6 +19,16 @@ def test_an_update_reaches_its_part_alone():
     assert not any(torch.equal(a, b) for a, b in zip(before[:2], first.parameters()))
 
 
+def test_frozen_weights_of_a_part_stay():
+    """As those of a backbone's first stages, which the optimiser holds all the same."""
+    part = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    part[0].requires_grad_(False)
+    before = [p.detach().clone() for p in part.parameters()]
+    wrapper = OptimWrapper(torch.optim.SGD(part.parameters(), 0.1, weight_decay=0.1))
+    update_part(wrapper, part(torch.ones(3, 2)).square().sum())
+    assert [torch.equal(a, b) for a, b in zip(before, part.parameters())] == [True, True, False, False]
+
+
 def test_an_update_equals_that_of_a_plain_wrapper():
     one, two = nn.Linear(2, 2), nn.Linear(2, 2)
     two.load_state_dict(one.state_dict())
