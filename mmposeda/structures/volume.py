@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .kinematics import at_least_float32
 
-#: Share of a body's size that the picture's plane has at least: a pose must not be blown up by its depth.
+#: Share of a body's squared size that the plane has at least: depth must not shrink a pose to a line.
 LEAST_ACROSS = 0.1
 
 
@@ -58,7 +58,8 @@ def metric_pose(
     """Poses in millimetres of points in a picture and their depths, by the size of a body.
 
     No camera is needed: under weak perspective a picture's pixel is as many millimetres as make the whole body, by
-    :func:`body_size`, as large as it should be. Where depth alone is larger than that, the plane keeps a tenth.
+    :func:`body_size`, as large as it should be. Where depth alone is larger than that, the plane keeps a tenth. Joints
+    that all lie on one point of the picture have no extent in the plane.
 
     Args:
         points (Tensor): (B, K, 2), in any unit of the picture that is as long along x as along y.
@@ -73,6 +74,7 @@ def metric_pose(
     across, along = (body_size(x, edges).square() for x in (points, depth[..., None]))
     square = torch.as_tensor(size, device=points.device, dtype=points.dtype) ** 2
     left = (square - along).clamp_min(LEAST_ACROSS * square)
-    scale = (left / across.clamp_min(torch.finfo(points.dtype).tiny)).sqrt()
-    pose = torch.cat([points * scale[:, None, None], depth[..., None]], -1)
-    return pose - pose[:, list(root)].mean(1, keepdim=True)
+    scale = left.sqrt() / across.sqrt().clamp_min(torch.finfo(points.dtype).eps)
+    pose = torch.cat([points, depth[..., None]], -1)
+    pose = pose - pose[:, list(root)].mean(1, keepdim=True)
+    return torch.cat([pose[..., :2] * scale[:, None, None], pose[..., 2:]], -1)
