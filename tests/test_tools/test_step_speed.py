@@ -46,6 +46,15 @@ def test_prints_the_step_against_the_networks(flags, speed, capsys):
     assert re.search(r'^(udape|regda), ResNet-18, 32 px, 2 \+ 2(, style statistics)?, cpu, wall time$', output, re.M)
 
 
+def test_prints_what_the_causal_intervention_takes(speed, capsys):
+    speed.main(['--method', 'causal', *TINY])
+    output = capsys.readouterr().out
+    assert re.search(r'^causal, ResNet-18, 32 px, 2 \+ 2, cpu, wall time$', output, re.M)
+    found = ratios(output)
+    assert found.keys() == {'step / bare'} and found['step / bare'] > 0.5
+    assert re.search(r'^prediction, adapter / estimator [\d.]+ \(', output, re.M)
+
+
 def test_prints_what_the_reconstruction_takes(speed, capsys, monkeypatch):
     """Without another process for the peak of the memory, which here is that of the tests."""
     import step_reconstruction

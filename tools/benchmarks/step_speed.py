@@ -1,8 +1,8 @@
 """Time of an adaptation step against the bare networks, and against the authors' own step.
 
 Prints medians and their ratios, all measured in one process, in turn. The step is everything between two batches; what
-the bare time holds is said in step_udape.py, step_regda.py, step_reconstruction.py, where a step is that of the pairs
-alone, and step_poseaug.py, where it is an epoch.
+the bare time holds is said in step_udape.py, step_regda.py, step_causal.py, step_reconstruction.py, where a step is
+that of the pairs alone, and step_poseaug.py, where it is an epoch.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ METHODS = dict(
     regda='thuml/Transfer-Learning-Library',
     poseaug='jfzhang95/PoseAug',
     reconstruction=None,  # there is no code of the authors
+    causal=None,
 )
 
 
