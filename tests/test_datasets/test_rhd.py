@@ -166,6 +166,36 @@ def test_mirroring_twice_is_nothing_and_unknown_sides_stay():
         TRANSFORMS.build(dict(type='MirrorHands', side='both'))
 
 
+def test_the_pose_in_space_is_mirrored_with_its_picture():
+    """The mirrored camera sees the mirrored joints on the mirrored pixels, and the samples given stay as they were."""
+    rng = np.random.default_rng(0)
+    focal, centre = np.array([500.0, 510.0]), np.array([150.0, 130.0])
+    pose = (rng.uniform(-90, 90, (1, 21, 3)) + [0, 0, 600]).astype(np.float32)
+    points = pose[..., :2] / pose[..., 2:] * focal + centre
+    info = dict(
+        img=np.zeros((240, 320, 3), np.uint8),
+        bbox=np.array([[60.0, 20, 260, 220]]),
+        keypoints=points,
+        keypoints_3d_cam=pose,
+        camera=dict(f=focal, c=centre),
+        hand_side='right',
+    )
+    kept = {key: np.copy(info[key]) for key in ('keypoints', 'keypoints_3d_cam', 'bbox')}
+    left = TRANSFORMS.build(dict(type='MirrorHands'))(dict(info))
+    space, camera = left['keypoints_3d_cam'], left['camera']
+    seen = space[..., :2] / space[..., 2:] * camera['f'] + camera['c']
+    np.testing.assert_allclose(seen, left['keypoints'], atol=1e-3)
+    np.testing.assert_allclose(left['keypoints'][..., 0], 319 - points[..., 0])
+    np.testing.assert_array_equal(space[..., 1:], pose[..., 1:])
+    assert space.dtype == np.float32
+    for key, value in kept.items():
+        np.testing.assert_array_equal(info[key], value)
+    assert info['camera']['c'] is centre
+    twice = TRANSFORMS.build(dict(type='MirrorHands', side='right'))(left)
+    np.testing.assert_array_equal(twice['keypoints_3d_cam'], pose)
+    np.testing.assert_allclose(twice['camera']['c'], centre)
+
+
 def test_without_labels_every_large_free_hand_counts_and_sides_are_unknown(tmp_path, rng):
     hidden = rhd_hand((100, 160), 80, rng)
     hidden[:, 2] = 0

@@ -3,7 +3,7 @@ import pytest
 from mmcv.transforms import Compose
 from mmengine.registry import init_default_scope
 
-from mmposeda.datasets.transforms.screen_pose import stretch
+from mmposeda.datasets.transforms.screen_pose import camera_pose, stretch
 from mmposeda.registry import TRANSFORMS
 
 FOCAL, CENTRE, K = np.array([600.0, 600.0]), np.array([160.0, 120.0]), 6
@@ -82,6 +82,17 @@ def test_joints_outside_or_unseen_do_not_count():
     info['keypoints'][0, 0] = [5, 5]
     info['keypoints_visible'][0, 1] = 0
     assert packed(info).screen_pose[0, :, 3].tolist() == [0, 0, 1, 1, 1, 1]
+
+
+def test_3d_labels_follow_a_flip_for_every_transform():
+    info = sample()
+    pose = info['keypoints_3d_cam']
+    np.testing.assert_array_equal(camera_pose(info, 'any'), pose)
+    np.testing.assert_array_equal(camera_pose(dict(info, flip=False), 'any'), pose)
+    np.testing.assert_array_equal(camera_pose(dict(info, flip=True), 'any'), pose[:, info['flip_indices']])
+    assert camera_pose(info, 'any').dtype == np.float64
+    with pytest.raises(KeyError, match="SomeTransform needs 'keypoints_3d_cam'"):
+        camera_pose(dict(keypoints=info['keypoints']), 'SomeTransform')
 
 
 def test_stretch_is_the_root_of_the_area_factor():

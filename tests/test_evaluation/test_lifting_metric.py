@@ -246,6 +246,43 @@ def test_samples_of_many_frames_are_those_of_single_ones():
     assert results[0]['lifting/AUC/frames'] == results[0]['lifting/AUC/actions']
 
 
+def picture_sample(predicted, truth, **extra):
+    """As a volumetric head and RelativeDepth leave it; (K, 3), the label in the camera's axes."""
+    return dict(
+        pred_instances=dict(keypoints=predicted[None, :, :2], keypoints_3d=predicted[None].astype(np.float32)),
+        gt_instances=dict(keypoints_3d_cam=(1000 * truth[None]).astype(np.float32)),
+        **extra,
+    )
+
+
+def test_samples_of_pictures_are_in_millimetres_of_the_camera():
+    predicted, poses = people(40)
+    metric = build(modes=ALL)
+    metric.process(None, [picture_sample(p, g, id=i) for i, (p, g) in enumerate(zip(predicted, poses))])
+    got = {key[8:-7]: value for key, value in metric.evaluate(40).items() if key.endswith('/frames')}
+    assert got == pytest.approx(score(predicted, poses), rel=1e-4)
+
+
+def test_joints_that_a_picture_lacks_do_not_count():
+    predicted, poses = people(20)
+    visible = np.random.default_rng(0).random((20, 16)) > 0.2
+    visible[:, 0] = True
+    metric = build(modes=ALL)
+    metric.process(None, [picture_sample(p, g * v[:, None]) for p, g, v in zip(predicted, poses, visible)])
+    got = {key[8:-7]: value for key, value in metric.evaluate(20).items() if key.endswith('/frames')}
+    assert got == pytest.approx(score(predicted, poses, visible=visible), rel=1e-4)
+
+
+def test_pictures_without_3d_labels_name_the_transform():
+    predicted, poses = people(1)
+    sample = picture_sample(predicted[0], poses[0], img_path='a/x.jpg')
+    del sample['gt_instances']['keypoints_3d_cam']
+    with pytest.raises(ValueError, match='no 3D label for a/x.jpg.*lack `keypoints_3d_cam`; put RelativeDepth into'):
+        build().process(None, [sample])
+    with pytest.raises(ValueError, match=r'\(1, 16, 3\) against labelled ones \(1, 14, 3\) for a/x.jpg'):
+        build().process(None, [picture_sample(predicted[0], poses[0, :14], img_path='a/x.jpg')])
+
+
 def shares(rank=None):
     """Batches and samples of one of two processes, the last one padded; or of a single process."""
     predicted, poses = people(31)

@@ -124,6 +124,23 @@ def test_unknown_sets_get_groups_and_a_tree_from_mmpose():
     assert sum(p == -1 for p in exlpose.parents) == 1
 
 
+@pytest.mark.parametrize('name', OURS)
+def test_bones_lead_from_each_parent_to_its_child(name):
+    skeleton = sk(name)
+    assert len(skeleton.bones) == skeleton.num_joints - 1
+    assert all(skeleton.parents[child] == parent for parent, child in skeleton.bones)
+    assert sorted(child for _, child in skeleton.bones) == [k for k, p in enumerate(skeleton.parents) if p != -1]
+
+
+def test_joints_are_found_one_or_several_at_a_time():
+    lsp = sk('lsp')
+    assert lsp.index_all('left_hip') == (lsp.index('left_hip'),) == (3,)
+    assert lsp.index_all(['right_hip', 'left_hip']) == (2, 3)
+    assert lsp.index_all(iter(('upper_neck',))) == (12,), 'an alias, and any iterable'
+    with pytest.raises(KeyError, match="no joint 'tail'"):
+        lsp.index_all(('left_hip', 'tail'))
+
+
 def test_groups_all_is_the_twelve_limb_joints():
     lsp = sk('lsp')
     assert sorted(lsp.groups['all']) == list(range(12))
