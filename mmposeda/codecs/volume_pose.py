@@ -61,7 +61,8 @@ class VolumePose3D(BaseKeypointCodec):
             keypoints (np.ndarray): (N, K, 2), pixels of the crop.
             keypoints_visible (np.ndarray, optional): (N, K).
             relative_depth (np.ndarray): (N, K), mm from the root; NaN where it is not known.
-            body_size (np.ndarray): (N,), mm; see :func:`mmposeda.structures.volume.body_size`.
+            body_size (np.ndarray): (N,), mm, NaN where it is not known; see
+                :func:`mmposeda.structures.volume.body_size`.
 
         Returns:
             dict: ``volume_pose`` (N, K, 3) float32, ``volume_weights`` (N, K) float32, 0 for joints that are not

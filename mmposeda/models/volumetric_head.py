@@ -134,8 +134,10 @@ class VolumetricIntegralHead(BaseHead):
 
     @torch.no_grad()
     def _count(self, sizes: Tensor) -> None:
-        self.bodies += len(sizes)
-        self.square_size += (sizes.square() - self.square_size).sum() / self.bodies
+        known = sizes.isfinite()
+        self.bodies += known.sum()
+        off = torch.where(known, sizes.square() - self.square_size, 0)
+        self.square_size += off.sum() / self.bodies.clamp_min(1)
 
     def predict(self, feats: Sequence, batch_data_samples: list, test_cfg: dict | None = None) -> list:
         """Joints (1, K, 2) in pixels of the input, scores of 1, and ``keypoints_3d`` (1, K, 3), metres.
@@ -143,8 +145,13 @@ class VolumetricIntegralHead(BaseHead):
         With ``flip_test`` in ``test_cfg`` ``feats`` are a pair, of the picture and its mirror image.
 
         Raises:
-            ValueError: The head has seen no labels, and so does not know how large bodies are.
+            ValueError: The head has seen no labels of whole bodies, and so does not know how large these are.
         """
+        if not float(self.bodies):
+            raise ValueError(
+                'the head has trained on no labels of whole bodies: poses in metres need the size of a body. Load a '
+                f'trained checkpoint; train on 3D labels of all joints of {self.skeleton.name!r}'
+            )
         if (test_cfg or {}).get('flip_test'):
             places, mirrored = (self(x) for x in feats)
             mirrored = mirrored[:, list(self.skeleton.flip_indices)]
@@ -154,10 +161,6 @@ class VolumetricIntegralHead(BaseHead):
         joints = places * places.new_tensor([*self.decoder.input_size, 2 * self.decoder.depth_range])
         poses = metric_pose(joints[..., :2], joints[..., 2], self.square_size.sqrt(), self.skeleton.bones, self.root)
         poses = (poses / 1000).cpu().numpy()[:, None]
-        if not float(self.bodies):
-            raise ValueError(
-                'the head has trained on no labels: poses in metres need the size of a body. Load a trained checkpoint'
-            )
         decoded, scores = self.decoder.decode(places.float().cpu().numpy()[:, None])
         return [
             InstanceData(keypoints=points, keypoint_scores=score, keypoints_3d=pose.astype(np.float32))

@@ -22,8 +22,9 @@ class RelativeDepth(BaseTransform):
     ``keypoints_3d_cam`` packed into ``gt_instances``, for ``LiftingMetric``.
 
     Required keys: keypoints (1, K, 2); keypoints_3d_cam (1, K, 3), mm in the camera's axes, in the joints' order before
-    any flip; where a transform has mirrored the picture, flip and flip_indices. Added keys: relative_depth (1, K), mm,
-    in the order of the picture's joints; body_size (1,), mm, the root of the sum of the squared lengths of the bones.
+    any flip, (0, 0, 0) or NaN for joints that the data set lacks; where a transform has mirrored the picture, flip and
+    flip_indices. Added keys: relative_depth (1, K), mm, in the order of the picture's joints, NaN for those that are
+    lacking; body_size (1,), mm, the root of the sum of the squared lengths of the bones, NaN where one is lacking.
 
     Args:
         skeleton (str): Joint set, the name of its meta file.
@@ -47,13 +48,15 @@ class RelativeDepth(BaseTransform):
                 f'RelativeDepth is for the {self.skeleton.num_joints} joints of {self.skeleton.name!r}, the sample has '
                 f'{pose.shape[1]}: name the joint set of the data'
             )
-        root = pose[:, self.root]
-        if not np.isfinite(root).all() or (root == 0).all(-1).any():
+        known = np.isfinite(pose).all(-1) & (pose != 0).any(-1)
+        if not known[:, self.root].all():
             raise ValueError(
                 f'the 3D labels of {results.get("img_path")} lack the root ({self._root_names()}): name another root'
             )
+        pose = np.where(known[..., None], pose, np.nan)
         start, end = np.array(self.bones).T
-        results['relative_depth'] = (pose[..., 2] - root[..., 2].mean(1, keepdims=True)).astype(np.float32)
+        depth = pose[..., 2] - pose[:, self.root, 2].mean(1, keepdims=True)
+        results['relative_depth'] = depth.astype(np.float32)
         results['body_size'] = np.sqrt(np.square(pose[:, start] - pose[:, end]).sum((1, 2))).astype(np.float32)
         table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
         results['instance_mapping_table'] = {**table, 'keypoints_3d_cam': 'keypoints_3d_cam'}
