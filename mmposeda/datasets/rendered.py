@@ -23,6 +23,7 @@ class RenderedDataset(SingleInstanceDataset):
 
     A sample has what MMPose's do, and ``keypoints_3d_cam`` (1, K, 3) in mm in the camera's axes, ``camera`` with ``f``
     (2,) and ``c`` (2,) in pixels, and, where pictures are frames of a sequence, ``sequence_id`` and ``frame``.
+    Where the look has a tie, ``tie`` has ``angle`` in radians, its rank ``value`` and the background's ``hue``.
 
     Args:
         ann_file (str): Below ``data_root``.
@@ -79,6 +80,7 @@ class RenderedDataset(SingleInstanceDataset):
                 keypoints_3d_cam=space[n : n + 1],
                 camera=self._camera(entry),
                 **{key: entry[key] for key in ('sequence_id', 'frame') if key in entry},
+                **self._tie(entry),
             )
             for n, (entry, path) in enumerate(zip(content['annotations'], paths))
         ]
@@ -95,6 +97,18 @@ class RenderedDataset(SingleInstanceDataset):
             )
             space[n] = numbers(self.ann_file, f'joints_3d of {what}', entry.get('joints_3d'), (joints, 3))
         return flat, space
+
+    def _tie(self, entry: dict) -> dict[str, dict]:
+        if 'tie' not in entry or labels_ignored():
+            return {}
+        what, tie = f'tie of annotation {entry.get("id")}', entry['tie']
+        if not isinstance(tie, dict):
+            raise AnnotationError(f'{what} of {self.ann_file} is {tie!r}, not a dict: render it again')
+        tie = {
+            key: float(numbers(self.ann_file, f'{key} of {what}', tie.get(key), ()))
+            for key in ('angle', 'value', 'hue')
+        }
+        return dict(tie=tie)
 
     def _camera(self, entry: dict) -> dict[str, np.ndarray]:
         what = f'camera of annotation {entry.get("id")}'

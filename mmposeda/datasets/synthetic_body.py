@@ -22,7 +22,8 @@ class SyntheticBodyDataset(SyntheticFigureDataset):
     picture, 0 outside; ``keypoints_seen`` (1, K), 2 seen, 1 hidden by the body or an object, 0 outside;
     ``keypoints_3d_cam`` (1, K, 3) in mm in camera axes (x right, y down, z ahead); ``camera`` with focal lengths
     ``f`` (2,) and principal point ``c`` (2,) in pixels; ``person_mask`` (H, W) uint8 0 or 255; ``part_map`` (H, W)
-    uint8 (``synthetic.rig.PARTS``, 0 background); ``sequence_id`` and ``frame`` (int).
+    uint8 (``synthetic.rig.PARTS``, 0 background); ``sequence_id`` and ``frame`` (int); of looks with a tie ``tie``, see
+    ``RenderedFigures.tie``.
 
     Args:
         length (int): Number of pictures (of an epoch). Indices beyond it do not exist.
@@ -30,8 +31,7 @@ class SyntheticBodyDataset(SyntheticFigureDataset):
         joints (str): Joint set: ``lsp``, ``mpii`` or ``h36m``.
         seed (int): Seed of the set. Sets of different seeds share no picture.
         first (int): Index of the first picture, to take another part of a set.
-        look (str | dict): ``sport``, ``clean`` or ``shifted``, or ``dict(name=..., **changes)``; see
-        ``synthetic.looks``.
+        look (str | dict): A name in ``synthetic.looks.LOOKS``, such as ``sport``, or ``dict(name=..., **changes)``.
         poses (dict): Arguments of ``synthetic.poses.PoseSource``: motion ``files``, ``mocap_share``, ``noise``.
         backgrounds (str): Folder of background pictures; none: procedural ones alone.
         box (str): ``image``: the whole picture is the box (it is framed already); ``person``: hull of joints and mask.

@@ -85,6 +85,7 @@ class SyntheticFigureDataset(BaseCocoStyleDataset):
             iscrowd=0,
             segmentation=None,
             category_id=np.array(1),
+            **({'tie': sample['tie']} if 'tie' in sample else {}),
             **self.own_labels(sample),
         )
         return info

@@ -22,7 +22,7 @@ class SyntheticHandDataset(SyntheticFigureDataset):
     mm in camera axes (x right, y down, z ahead); ``camera`` with focal lengths ``f`` (2,) and principal point ``c``
     (2,) in pixels; ``hand_mask`` (H, W) uint8 0 or 255, of hand and arm; ``part_map`` (H, W) uint8
     (``synthetic.hand_rig.PARTS``, 0 background); ``hand_side``, ``left`` or ``right``; ``gesture`` (str);
-    ``sequence_id`` and ``frame`` (int).
+    ``sequence_id`` and ``frame`` (int); of looks with a tie ``tie``, see ``RenderedFigures.tie``.
 
     Args:
         length (int): Number of pictures (of an epoch). Indices beyond it do not exist.
@@ -31,8 +31,7 @@ class SyntheticHandDataset(SyntheticFigureDataset):
             sets, or ``rhd2d``, from tip to palm.
         seed (int): Seed of the set. Sets of different seeds share no picture.
         first (int): Index of the first picture, to take another part of a set.
-        look (str | dict): ``sport``, ``clean`` or ``shifted``, or ``dict(name=..., **changes)``; see
-            ``synthetic.looks``.
+        look (str | dict): A name in ``synthetic.looks.LOOKS``, such as ``sport``, or ``dict(name=..., **changes)``.
         poses (dict): Arguments of ``synthetic.hand_poses.HandPoseSource``: ``gesture_share``, ``gestures``, ``noise``.
         side (str): ``left``, ``right`` or ``both``, half of the hands each. A left hand is a mirrored right one.
         backgrounds (str): Folder of background pictures; none: procedural ones alone.

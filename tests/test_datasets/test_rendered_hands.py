@@ -32,6 +32,7 @@ from mmposeda.datasets.synthetic.hand_poses import (  # noqa: E402
 )
 from mmposeda.datasets.synthetic.hand_rig import BONE, FINGERS, JOINT_SETS, PARENTS, joint_table  # noqa: E402
 from mmposeda.datasets.synthetic.hands import HAND_LOOKS, RenderedHands  # noqa: E402
+from mmposeda.datasets.synthetic.looks import LOOKS  # noqa: E402
 from mmposeda.datasets.synthetic.rotations import unit  # noqa: E402
 
 PLAIN = dict(name='clean', occluder_share=0.0, other_share=0.0)
@@ -299,7 +300,7 @@ def test_mask_parts_and_box_fit(pictures):
 
 
 def test_looks_differ_in_pictures_alone():
-    assert set(HAND_LOOKS) == {'sport', 'clean', 'shifted'}
+    assert set(HAND_LOOKS) == set(LOOKS)
     views = dict(name='shifted', views=dict(distance=(0.3, 1.5)))
     dark = RenderedHands(size=64, seed=3, look=views).render(range(6))
     clean = RenderedHands(size=64, seed=3, look='clean').render(range(6))
