@@ -1,5 +1,5 @@
-# A small estimator of 3D poses in the crop's volume for two CPU cores; LSP's 14 joints. The paper's feature of 8 x 8 x 4
-# numbers, from stride 16 in place of 32; two deconvolutions of the paper's three.
+# A small estimator of 3D poses in the crop's volume for two CPU cores; LSP's 14 joints. The paper's feature of
+# 8 x 8 x 4 numbers, from stride 16 in place of 32; two deconvolutions of the paper's three.
 root = ('left_hip', 'right_hip')
 codec = dict(type='VolumePose3D', input_size=(128, 128), volume_size=(32, 32, 16), depth_range=1000)
 

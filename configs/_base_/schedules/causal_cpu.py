@@ -20,18 +20,15 @@ def schedule(iterations, lr, warm_up):
 
 def without_validation(iterations):
     """Length of a stage that trains no estimator."""
-    return dict(
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=iterations),
-        val_cfg=None,
-        val_dataloader=None,
-        val_evaluator=None,
-        test_cfg=None,
-        test_dataloader=None,
-        test_evaluator=None,
-    )
+    nothing = ('val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator')
+    return dict(train_cfg=dict(type='IterBasedTrainLoop', max_iters=iterations), **dict.fromkeys(nothing))
 
 
 vae_schedule = without_validation(400)
 warm_up_schedule = without_validation(200)
 pretrain_schedule = schedule(1500, 1e-3, 50)
 adapt_schedule = schedule(400, 3e-4, 20)
+# of the estimator beside generator and discriminator
+causal_schedule = {
+    key: value if key == 'train_cfg' else dict(student=value) for key, value in schedule(400, 3e-4, 20).items()
+}

@@ -25,9 +25,7 @@ workers = dict(num_workers=1, persistent_workers=True)
 source = dict(type='RenderedDataset', data_root='data/rendered_looks/source', pipeline=source_pipeline)
 unlabelled = dict(
     type='UnlabeledDataset',
-    dataset=dict(
-        type='RenderedDataset', data_root='data/rendered_looks/target_train', pipeline=unlabelled_pipeline
-    ),
+    dataset=dict(type='RenderedDataset', data_root='data/rendered_looks/target_train', pipeline=unlabelled_pipeline),
 )
 labelled_loader = dict(
     **workers,
@@ -50,5 +48,9 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
+# for the stages that may not see the target
+held_out = dict(
+    type='HeldOutDomainHook', folders=['data/rendered_looks/target_train', 'data/rendered_looks/target_test']
+)
 val_evaluator = [dict(type='LiftingMetric', modes=('mpjpe', 'pa-mpjpe', 'pck'), root=root)]
 test_evaluator = val_evaluator
