@@ -49,7 +49,8 @@ class LiftingDataset(Dataset):
 
     Args:
         data_root (str): Folder of the files.
-        joints (str): Joint set that the poses are mapped to by name: a meta file of ours or MMPose's, or its path.
+        joints (str, optional): Joint set that the poses are mapped to by name: a meta file of ours or MMPose's, or its
+            path. None keeps the joints of the files.
         keypoints (str): 2D poses of the file (``file``; projected where it has none), or the ``projected`` 3D poses.
         stride (int): Take every stride-th frame of a sequence.
         subjects, actions (Sequence[str], optional): Names to keep; all by default.
@@ -78,7 +79,7 @@ class LiftingDataset(Dataset):
     def __init__(
         self,
         data_root: str = '',
-        joints: str = 'body16_3d',
+        joints: str | None = 'body16_3d',
         keypoints: str = 'file',
         stride: int = 1,
         subjects: Sequence[str] | None = None,
@@ -94,10 +95,12 @@ class LiftingDataset(Dataset):
             raise ValueError(f'{kind} got stride={stride!r}, expected a whole number of at least 1')
         self.data_root, self.domain, self.test_mode, self.stride = data_root, domain, test_mode, stride
         self.pipeline = Compose(pipeline) if pipeline else None
-        self.subjects, self.actions, self.skeleton = subjects, actions, Skeleton.from_metainfo(joints)
+        self.subjects, self.actions = subjects, actions
+        wanted = None if joints is None else Skeleton.from_metainfo(joints)  # an unknown name fails before the reading
 
         data = self.read()
         data.check(kind)
+        self.skeleton = Skeleton.from_metainfo(data.joints) if wanted is None else wanted
         data = data.choose(kind, subjects, actions, stride)
         if keypoints == 'projected':
             data.keypoints = None
@@ -109,7 +112,7 @@ class LiftingDataset(Dataset):
             data.keypoints = project(data.poses, data.camera, data.cameras)
         self._keep(data)
         self._metainfo = dict(
-            parse_pose_metainfo(dict(from_file=metainfo_path(joints))),
+            parse_pose_metainfo(dict(from_file=metainfo_path(joints or data.joints))),
             action_names=tuple(data.action_names),
             subject_names=tuple(data.subject_names),
         )

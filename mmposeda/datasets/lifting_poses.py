@@ -111,9 +111,7 @@ class LiftingPoses:
                 chosen = [names.index(name) for name in known(owner, f'{what}s', wanted, names)]
                 keep &= np.isin(getattr(self, what), chosen)
         if stride > 1:
-            first = np.r_[0, np.flatnonzero(np.diff(self.sequence)) + 1]
-            place = np.arange(len(keep)) - np.repeat(first, np.diff(np.r_[first, len(keep)]))
-            keep &= place % stride == 0
+            keep &= places(self.sequence) % stride == 0
         if not keep.any():
             raise ValueError(f'{owner} has no pose of subjects={subjects} and actions={actions} together')
         return self.take(slice(None) if keep.all() else np.flatnonzero(keep))
@@ -140,6 +138,12 @@ class LiftingPoses:
             self.poses, visible = joint_map.apply(self.poses, visible)
             self.keypoints = None if self.keypoints is None else joint_map.apply(self.keypoints)
         self.visible, self.joints = None if visible.all() else visible, skeleton.name
+
+
+def places(sequence: np.ndarray) -> np.ndarray:
+    """Place (N,) of each sample in its run of equal numbers (N,), from 0."""
+    first = np.r_[0, np.flatnonzero(np.diff(sequence)) + 1]
+    return np.arange(len(sequence)) - np.repeat(first, np.diff(np.r_[first, len(sequence)]))
 
 
 def known(owner: str, what: str, wanted: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -107,6 +107,11 @@ class TestJoints:
         assert Skeleton.from_metainfo(dataset.metainfo).same_joints(target)
         assert dataset.metainfo['action_names'] == ('walk', 'run', 'sit')
 
+    def test_none_keeps_those_of_the_file(self):
+        dataset = People(joints=None)
+        assert dataset.skeleton.name == dataset.metainfo['dataset_name'] == 'h36m'
+        np.testing.assert_array_equal(dataset.poses, people())
+
     def test_middles_are_made_in_2d_and_3d(self):
         raw = replace(lifting_poses(), joints='smpl24', poses=people(40, 24), keypoints=None)
         dataset = People(raw, joints='h36m')
