@@ -8,7 +8,7 @@ import random
 import numpy as np
 
 from mmposeda.registry import DATASETS
-from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton
+from mmposeda.structures.skeleton import METAINFO_DIR, Skeleton, metainfo_path
 
 from .annotations import LIMIT, AnnotationError, labels_ignored, load_json
 from .single import SingleInstanceDataset, one_of
@@ -42,8 +42,9 @@ class SURREALDataset(SingleInstanceDataset):
             of the test folder, shuffled likewise.
         shoulder (str): ``collar`` takes SMPL's collars for the shoulders, as the published numbers do; ``shoulder``
             takes its shoulder joints, the better label. See the meta files ``surreal`` and ``surreal_shoulder``.
-        metainfo (dict, optional): another joint set to give (LSP's 14, or SURREAL's own 24); joints are mapped by name.
-        kwargs: of MMPose's ``BaseCocoStyleDataset``.
+        joints (str): Joint set to give, the name of its meta file (``lsp``, ``h36m``, or ``surreal`` for its own 24);
+            joints are mapped to it by name.
+        kwargs: of MMPose's ``BaseCocoStyleDataset``; a ``metainfo`` takes the place of ``joints``.
 
     Raises:
         FileNotFoundError: an annotation file or the first picture is missing; says where the data is had.
@@ -60,11 +61,12 @@ class SURREALDataset(SingleInstanceDataset):
         'and test.'
     )
 
-    def __init__(self, split: str = 'reference', shoulder: str = 'collar', **kwargs):
+    def __init__(self, split: str = 'reference', shoulder: str = 'collar', joints: str = 'mpii', **kwargs):
         splits = ('train', 'val', 'test', 'reference', 'reference_test')
         self.split = one_of('SURREALDataset', 'split', split, splits)
         self.shoulder = one_of('SURREALDataset', 'shoulder', shoulder, ('collar', 'shoulder'))
-        super().__init__(**{'data_prefix': dict(img=''), **kwargs})
+        defaults = dict(data_prefix=dict(img=''), metainfo=dict(from_file=metainfo_path(joints)))
+        super().__init__(**{**defaults, **kwargs})
 
     def load_data_list(self) -> list[dict]:
         """Entries of the three runs, one person each."""
