@@ -3,7 +3,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from body_miniatures import (
+    MPI_CALIBRATION,
+    MPI_CENTRE,
+    MPI_ENTRY,
+    MPI_FOCAL,
+    mpi_labels,
+    write_mpi_test,
+    write_mpi_train,
+)
 
 from mmposeda.datasets.annotations import AnnotationError
 from mmposeda.datasets.mpi_inf_3dhp import ACTIVITIES, MPIINF3DHPDataset
@@ -12,24 +20,6 @@ from mmposeda.registry import DATASETS
 from mmposeda.structures.skeleton import Skeleton
 
 OFFICIAL = Skeleton.from_metainfo('mpi_inf_3dhp')
-FOCAL, CENTRE = (1500.0, 1490.0), (1020.0, 1040.0)
-CALIBRATION = """Skeletool Camera Calibration File V1.0
-"""
-ENTRY = """name          {0}
-  sensor      10 10
-  size        2048 2048
-  animated    0
-  intrinsic   {1} 0 1024.5 0 0 {1} 1051.25 0 0 0 1 0 0 0 0 1 
-  extrinsic   1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1 
-  radial      0
-"""  # noqa: W291
-
-
-def labels(frames, joints, seed):
-    """Poses (frames, joints, 3) in mm before the camera and their pixels."""
-    rng = np.random.default_rng(seed)
-    poses = rng.uniform(-600, 600, (frames, joints, 3)) + rng.uniform([-500, -300, 3500], [500, 300, 5000])
-    return poses, poses[..., :2] / poses[..., 2:] * np.array(FOCAL) + np.array(CENTRE)
 
 
 @pytest.fixture
@@ -62,42 +52,6 @@ def hdf5(monkeypatch):
                     file[key] = value
 
     return write
-
-
-def write_test_set(root, write, people=range(1, 7), **changes):
-    """Six frames a person, of which the second and fifth are not valid."""
-    for number in people:
-        folder = root / f'TS{number}'
-        folder.mkdir(parents=True)
-        poses, points = labels(6, 17, number)
-        arrays = dict(
-            annot2=points[:, None],
-            annot3=poses[:, None],
-            univ_annot3=0.9 * poses[:, None],
-            valid_frame=np.array([[1], [0], [1], [1], [0], [1]], float),
-            activity_annotation=np.arange(1, 7)[:, None],
-        )
-        write(folder / 'annot_data.mat', {k: v for k, v in {**arrays, **changes}.items() if v is not None})
-    return root
-
-
-def write_train_set(root, people=('S1',), frames=5):
-    for subject in people:
-        for sequence in ('Seq1', 'Seq2'):
-            folder = root / subject / sequence
-            folder.mkdir(parents=True)
-            cells = {key: np.empty((14, 1), object) for key in ('annot2', 'annot3', 'univ_annot3')}
-            for camera in range(14):
-                poses, points = labels(frames, 28, camera)
-                cells['annot3'][camera, 0], cells['annot2'][camera, 0] = (
-                    poses.reshape(frames, 84),
-                    points.reshape(-1, 56),
-                )
-                cells['univ_annot3'][camera, 0] = 0.9 * poses.reshape(frames, 84)
-            savemat(folder / 'annot.mat', cells)
-            entries = ''.join(ENTRY.format(camera, 1400.5 + camera) for camera in range(14))
-            (folder / 'camera.calibration').write_text(CALIBRATION + entries)
-    return root
 
 
 class TestMMPoseFiles:
@@ -160,7 +114,7 @@ class TestSPINFile:
         for name in ('pelvis', 'spine', 'neck', 'jaw', 'head'):
             order.append(spin.index(name))
         limbs = [n for n, name in enumerate(spin.joint_names) if name.startswith(('left', 'right'))]
-        poses, points = labels(4, 24, 0)
+        poses, points = mpi_labels(4, 24, 0)
         seen = np.isin(np.arange(24), [*order, *limbs])[:, None]
         poses = np.where(seen, poses - poses[:, spin.index('pelvis')][:, None], 0) / 1000
         flags = np.broadcast_to(seen, (4, 24, 1)).astype(float)
@@ -201,13 +155,13 @@ class TestSPINFile:
 
 class TestOfficialTest:
     def test_valid_frames_in_metres_with_fitted_cameras(self, tmp_path, hdf5):
-        root = write_test_set(tmp_path / 'mpi_inf_3dhp_test_set', hdf5)
+        root = write_mpi_test(tmp_path / 'mpi_inf_3dhp_test_set', hdf5)
         dataset = MPIINF3DHPDataset(data_root=str(tmp_path), annotation='annot3', joints='mpi_inf_3dhp')
         assert len(dataset) == 24 and dataset.frame.tolist() == [1, 3, 4, 6] * 6
-        poses, points = labels(6, 17, 3)
+        poses, points = mpi_labels(6, 17, 3)
         np.testing.assert_allclose(dataset.poses[8:12], poses[[0, 2, 3, 5]] / 1000, rtol=1e-5)
         np.testing.assert_allclose(dataset.keypoints[8:12], points[[0, 2, 3, 5]], rtol=1e-5)
-        np.testing.assert_allclose(dataset.cameras[:, :4], np.tile([*FOCAL, *CENTRE], (6, 1)), atol=0.1)
+        np.testing.assert_allclose(dataset.cameras[:, :4], np.tile([*MPI_FOCAL, *MPI_CENTRE], (6, 1)), atol=0.1)
         assert dataset.cameras[:, 9:].tolist() == [[2048, 2048]] * 4 + [[1920, 1080]] * 2
         assert dataset.projectable
         assert [dataset.metainfo['action_names'][a] for a in dataset.action[:4]] == [
@@ -217,20 +171,20 @@ class TestOfficialTest:
         assert len(everything) == 36
 
     def test_the_universal_skeleton_is_the_default(self, tmp_path, hdf5):
-        write_test_set(tmp_path, hdf5)
+        write_mpi_test(tmp_path, hdf5)
         universal, own = (MPIINF3DHPDataset(data_root=str(tmp_path), annotation=a) for a in (None, 'annot3'))
         np.testing.assert_allclose(universal.poses, 0.9 * own.poses, rtol=1e-5)
         assert universal.projectable  # scaled about the camera it explains the same picture
 
     def test_labels_that_no_camera_explains_have_none(self, tmp_path, hdf5):
-        write_test_set(
+        write_mpi_test(
             tmp_path, hdf5, people=[1], univ_annot3=np.random.default_rng(0).uniform(-900, 900, (6, 1, 17, 3))
         )
         dataset = MPIINF3DHPDataset(data_root=str(tmp_path), subjects=['TS1'])
         assert not dataset.projectable and np.isnan(dataset.cameras[0, :4]).all()
 
     def test_some_people_alone(self, tmp_path, hdf5):
-        write_test_set(tmp_path, hdf5, people=[2, 5], activity_annotation=None)
+        write_mpi_test(tmp_path, hdf5, people=[2, 5], activity_annotation=None)
         dataset = MPIINF3DHPDataset(data_root=str(tmp_path), subjects=['TS2', 'TS5'])
         assert dataset.metainfo['action_names'] == ('TS2', 'TS5')
         with pytest.raises(FileNotFoundError, match='TS1/annot_data.mat does not exist.*gvv.mpi-inf'):
@@ -246,12 +200,12 @@ class TestOfficialTest:
                 (dict(activity_annotation=np.full((6, 1), 9)), 'activities up to 9'),
             ]
         ):
-            root = write_test_set(tmp_path / str(number), hdf5, people=[1], **change)
+            root = write_mpi_test(tmp_path / str(number), hdf5, people=[1], **change)
             with pytest.raises(AnnotationError, match=f'TS1/annot_data.mat.*{message}'):
                 MPIINF3DHPDataset(data_root=str(root), subjects=['TS1'])
 
     def test_without_h5py_the_way_out_is_named(self, tmp_path, hdf5, monkeypatch):
-        write_test_set(tmp_path, hdf5, people=[1])
+        write_mpi_test(tmp_path, hdf5, people=[1])
         monkeypatch.setitem(sys.modules, 'h5py', None)
         with pytest.raises(ImportError, match='pip install h5py.*mpi_inf_3dhp_valid.npz'):
             MPIINF3DHPDataset(data_root=str(tmp_path), subjects=['TS1'])
@@ -259,7 +213,7 @@ class TestOfficialTest:
 
 class TestOfficialTraining:
     def test_eight_cameras_with_their_calibration(self, tmp_path):
-        write_train_set(tmp_path / 'train')
+        write_mpi_train(tmp_path / 'train')
         dataset = MPIINF3DHPDataset(
             split='train', data_root=str(tmp_path), subjects=['S1'], joints='mpi_inf_3dhp', actions=['Seq1']
         )
@@ -267,7 +221,7 @@ class TestOfficialTraining:
         # the third of the eight is camera 2, the fourth is camera 4
         row = dataset.cameras[dataset.camera[15]]
         assert row[:4].tolist() == [1404.5, 1404.5, 1024.5, 1051.25] and row[9:].tolist() == [2048, 2048]
-        poses, points = labels(5, 28, 4)
+        poses, points = mpi_labels(5, 28, 4)
         for name in ('root', 'head_top', 'left_wrist', 'right_ankle', 'neck'):
             official, ours = JOINTS_28.index(name), OFFICIAL.index(name)
             np.testing.assert_allclose(dataset.poses[15:20, ours], poses[:, official] / 1000, rtol=1e-5)
@@ -280,19 +234,19 @@ class TestOfficialTraining:
         ]
 
     def test_other_labels_and_cameras(self, tmp_path):
-        write_train_set(tmp_path)
+        write_mpi_train(tmp_path)
         kwargs = dict(split='train', data_root=str(tmp_path), subjects=['S1'])
         own, universal = (MPIINF3DHPDataset(**kwargs, annotation=a) for a in (None, 'univ_annot3'))
         np.testing.assert_allclose(universal.poses, 0.9 * own.poses, rtol=1e-5)
         assert len(MPIINF3DHPDataset(**kwargs, camera_ids=[3])) == 10
         with pytest.raises(AnnotationError, match='14 cameras, none of number 20'):
             MPIINF3DHPDataset(**kwargs, camera_ids=[20])
-        (tmp_path / 'S1' / 'Seq1' / 'camera.calibration').write_text(CALIBRATION + ENTRY.format(0, 1500))
+        (tmp_path / 'S1' / 'Seq1' / 'camera.calibration').write_text(MPI_CALIBRATION + MPI_ENTRY.format(0, 1500))
         with pytest.raises(AnnotationError, match=r'no intrinsics of cameras \[1, 2, 4'):
             MPIINF3DHPDataset(**kwargs)
 
     def test_damaged_files_are_named(self, tmp_path):
-        write_train_set(tmp_path)
+        write_mpi_train(tmp_path)
         (tmp_path / 'S1' / 'Seq1' / 'annot.mat').write_bytes(b'MATLAB 5.0 MAT-file' + bytes(99))
         with pytest.raises(AnnotationError, match='Seq1/annot.mat is no annotation file'):
             MPIINF3DHPDataset(split='train', data_root=str(tmp_path), subjects=['S1'])

@@ -1,88 +1,28 @@
-import pickle
-import struct
-
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from body_miniatures import DPW_INTRINSICS, SMPL, dpw_cameras, dpw_standing, write_dpw
 
 from mmposeda.datasets.annotations import AnnotationError
 from mmposeda.datasets.three_dpw import LIMBS, ThreeDPWDataset
 from mmposeda.registry import DATASETS
-from mmposeda.structures.skeleton import Skeleton
-
-SMPL = Skeleton.from_metainfo('smpl24')
-INTRINSICS = np.array([[1961.0, 0, 540], [0, 1969.0, 960], [0, 0, 1]])
-
-
-class Python2Pickler(pickle._Pickler):
-    """Writes as Python 2 did: text and the content of arrays are strings of bytes."""
-
-    dispatch = dict(pickle._Pickler.dispatch)
-
-    def save_string(self, value):
-        raw = value.encode('latin1') if isinstance(value, str) else value
-        self.write(b'T' + struct.pack('<i', len(raw)) + raw)
-        self.memoize(value)
-
-    dispatch[bytes] = dispatch[str] = save_string
-
-
-def standing(frames=5, side=0.0):
-    """SMPL's joints (frames, 24, 3) in the world, metres, y up: someone upright who faces -z and sways."""
-    rng = np.random.default_rng(0)
-    poses = rng.normal(0, 0.02, (frames, 24, 3)) + np.array([side, 1, 0])
-    for name, place in dict(
-        left_hip=(-0.1, 0, 0), right_hip=(0.1, 0, 0), head=(0, 0.6, 0), left_ankle=(-0.1, -0.9, 0)
-    ).items():
-        poses[:, SMPL.index(name)] += place
-    poses[:, SMPL.index('right_ankle')] += (0.1, -0.9, 0)
-    return poses
-
-
-def cameras(frames=5):
-    """World to camera (frames, 4, 4): 4 m before the person, at -z, turning a little; the picture's y points down."""
-    out = np.tile(np.eye(4), (frames, 1, 1))
-    for n in range(frames):
-        turn = Rotation.from_euler('y', 2 * n, degrees=True).as_matrix() @ np.diag([1.0, -1, -1]) @ np.diag([-1, 1, -1])
-        out[n, :3, :3] = turn
-        out[n, :3, 3] = -turn @ np.array([0, 1, -4])
-    return out
-
-
-def write(root, split='test', name='downtown_walk_00', people=1, python2=True, **changes):
-    folder = root / 'sequenceFiles' / split
-    folder.mkdir(parents=True, exist_ok=True)
-    content = dict(
-        sequence=name,
-        genders=['m', 'f'][:people],
-        jointPositions=[standing(side=0.5 * n).reshape(5, 72) for n in range(people)],
-        cam_poses=cameras(),
-        campose_valid=[np.array([1, 1, 0, 1, 1], bool)] * people,
-        cam_intrinsics=INTRINSICS,
-        img_frame_ids=np.arange(5) * 2,
-    )
-    content = {key: value for key, value in {**content, **changes}.items() if value is not None}
-    with open(folder / f'{name}.pkl', 'wb') as file:
-        (Python2Pickler if python2 else pickle.Pickler)(file, protocol=2).dump(content)
-    return root
 
 
 def test_camera_frame_and_projection(tmp_path):
-    dataset = ThreeDPWDataset(data_root=str(write(tmp_path)), joints='smpl24')
+    dataset = ThreeDPWDataset(data_root=str(write_dpw(tmp_path)), joints='smpl24')
     assert len(dataset) == 4 and dataset.frame.tolist() == [0, 1, 3, 4]
-    world, moves = standing(), cameras()
+    world, moves = dpw_standing(), dpw_cameras()
     for row, frame in enumerate(dataset.frame):
         for joint in (0, 7, 15):
             wanted = moves[frame] @ np.array([*world[frame, joint], 1])
             np.testing.assert_allclose(dataset.poses[row, joint], wanted[:3], atol=1e-5)
-            pixel = INTRINSICS @ wanted[:3]
+            pixel = DPW_INTRINSICS @ wanted[:3]
             np.testing.assert_allclose(dataset.keypoints[row, joint], pixel[:2] / pixel[2], atol=2e-3)
     assert dataset.cameras.tolist() == [[1961, 1969, 540, 960, 0, 0, 0, 0, 0, 1080, 1920]]
     assert dataset.picture(2) == 'imageFiles/downtown_walk_00/image_00003.jpg' and dataset.projectable
 
 
 def test_someone_who_faces_the_camera_has_the_right_on_the_left(tmp_path):
-    dataset = ThreeDPWDataset(data_root=str(write(tmp_path)))
+    dataset = ThreeDPWDataset(data_root=str(write_dpw(tmp_path)))
     index = dataset.skeleton.index
     assert (dataset.keypoints[:, index('right_hip'), 0] < dataset.keypoints[:, index('left_hip'), 0]).all()
     assert (dataset.keypoints[:, index('head'), 1] < dataset.keypoints[:, index('root'), 1]).all()
@@ -92,20 +32,20 @@ def test_someone_who_faces_the_camera_has_the_right_on_the_left(tmp_path):
 
 @pytest.mark.parametrize('scored, hidden', [('common14', ['root', 'spine']), ('all', [])])
 def test_joints_that_count(tmp_path, scored, hidden):
-    dataset = ThreeDPWDataset(data_root=str(write(tmp_path)), scored=scored)
+    dataset = ThreeDPWDataset(data_root=str(write_dpw(tmp_path)), scored=scored)
     seen = np.ones((4, 16), bool) if dataset.visible is None else dataset.visible
     names = dataset.skeleton.joint_names
     assert [name for name, there in zip(names, seen[0]) if not there] == hidden and (seen == seen[0]).all()
-    limbs = ThreeDPWDataset(data_root=str(write(tmp_path)), scored='limbs12', joints='smpl24')
+    limbs = ThreeDPWDataset(data_root=str(write_dpw(tmp_path)), scored='limbs12', joints='smpl24')
     assert [name for name, there in zip(SMPL.joint_names, limbs.visible[0]) if there] == [
         name for name in SMPL.joint_names if name in LIMBS
     ]
 
 
 def test_people_and_sequences(tmp_path):
-    write(tmp_path, people=2)
-    write(tmp_path, name='arguing_00', python2=False)
-    write(tmp_path, split='train', name='other')
+    write_dpw(tmp_path, people=2)
+    write_dpw(tmp_path, name='arguing_00', python2=False)
+    write_dpw(tmp_path, split='train', name='other')
     dataset = DATASETS.build(dict(type='ThreeDPWDataset', data_root=str(tmp_path)))
     assert dataset.metainfo['action_names'] == ('arguing_00', 'downtown_walk_00')
     assert dataset.metainfo['subject_names'] == ('person0', 'person1')
@@ -119,9 +59,9 @@ def test_people_and_sequences(tmp_path):
 
 
 def test_people_behind_the_camera_are_left_out(tmp_path):
-    moved = cameras()
+    moved = dpw_cameras()
     moved[1, 2, 3] -= 4.05  # 5 cm behind
-    dataset = ThreeDPWDataset(data_root=str(write(tmp_path, cam_poses=moved)))
+    dataset = ThreeDPWDataset(data_root=str(write_dpw(tmp_path, cam_poses=moved)))
     assert dataset.frame.tolist() == [0, 3, 4]
 
 
@@ -130,7 +70,7 @@ def test_files_run_nothing(tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / 'ran'), 'w'))
 
-    write(tmp_path, python2=False, betas=Hostile())
+    write_dpw(tmp_path, python2=False, betas=Hostile())
     with pytest.raises(AnnotationError, match='downtown_walk_00.pkl is no usable sequence of 3DPW'):
         ThreeDPWDataset(data_root=str(tmp_path))
     assert not (tmp_path / 'ran').exists()
@@ -149,7 +89,7 @@ def test_files_run_nothing(tmp_path):
 )
 def test_bad_files_are_named(tmp_path, change, message):
     with pytest.raises(AnnotationError, match=message):
-        ThreeDPWDataset(data_root=str(write(tmp_path, **change)))
+        ThreeDPWDataset(data_root=str(write_dpw(tmp_path, **change)))
 
 
 def test_missing_ones_say_where_they_are_had(tmp_path):
