@@ -6,6 +6,8 @@ from .ganerated import GANeratedDataset
 from .hand_3d_studio import Hand3DStudioDataset
 from .human36m import Human36m2DDataset
 from .human36m_lifting import Human36mLiftingDataset
+from .humaneva import HumanEvaDataset
+from .image_pose_3d import ImagePose3DDataset
 from .lifting import LiftingDataset, LiftingPoses, take_batch
 from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
@@ -32,6 +34,8 @@ __all__ = [
     'Hand3DStudioDataset',
     'Human36m2DDataset',
     'Human36mLiftingDataset',
+    'HumanEvaDataset',
+    'ImagePose3DDataset',
     'LSPDataset',
     'LiftingDataset',
     'LiftingPoses',

@@ -174,7 +174,7 @@ class MPIINF3DHPDataset(LiftingDataset):
             actions=[part[0] for part in parts],
             cameras=np.stack(cameras),
             sequence=np.repeat(np.arange(len(parts)), counts),
-            sequence_names=[f'{part[0]}/imageSequence/img_{{:06d}}.jpg' for part in parts],
+            sequence_names=[osp.join(root, part[0], 'imageSequence/img_{:06d}.jpg') for part in parts],
             frame=np.concatenate([part[1] for part in parts]),
             poses=np.concatenate([part[3] for part in parts]),
             keypoints=np.concatenate([part[2] for part in parts]),

@@ -28,7 +28,7 @@ def one_of(owner: str, name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def square_boxes(
-    centers: np.ndarray, sides: np.ndarray, picture: tuple[int, int], factor: float = 1.5
+    centers: np.ndarray, sides: np.ndarray, picture: tuple[int, int], factor: float = 1.5, within: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Square crops around instances as the published tasks cut them (RegDA code, ``scale_box``).
 
@@ -39,13 +39,16 @@ def square_boxes(
         sides (np.ndarray): (N,), longer side of the hull, pixels.
         picture (tuple[int, int]): Width and height.
         factor (float): Side of the crop over that of the hull.
+        within (bool): False: a crop may be as large as the picture's longer side, and then sticks out across the
+            shorter one, of which it holds all.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: First pixels (N, 2) and numbers of pixels a side (N,), whole numbers as float64.
     """
-    sides = np.minimum(np.rint(factor * np.asarray(sides, np.float64)), min(picture))
+    sides = np.minimum(np.rint(factor * np.asarray(sides, np.float64)), (min if within else max)(picture))
     corners = np.rint(np.asarray(centers, np.float64) - sides[:, None] / 2)
-    return np.clip(corners, 0, np.array(picture) - sides[:, None]), sides
+    room = np.array(picture) - sides[:, None]
+    return np.clip(corners, np.minimum(room, 0), np.maximum(room, 0)), sides
 
 
 class SingleInstanceDataset(BaseCocoStyleDataset):
@@ -103,10 +106,14 @@ class SingleInstanceDataset(BaseCocoStyleDataset):
         check_paths(paths, [self.data_root, *self.data_prefix.values()], named_in or self.ann_file)
         self.existing(paths[0], 'picture')
 
+    def whole(self, info: dict) -> dict:
+        """What is kept of a sample, with what a subclass keeps elsewhere."""
+        return info
+
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
         """Data info of MMPose's kind. Sizes of pictures and what is equal for all is not kept, but looked up here."""
-        info = super().get_data_info(idx)
+        info = self.whole(super().get_data_info(idx))
         if 'bbox' not in info:
             try:
                 size = image_size(info['img_path'])
