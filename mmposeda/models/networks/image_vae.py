@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmposeda.registry import MODELS
+from mmposeda.structures.kinematics import at_least_float32
 
 from .pose_vae import gaussian_kl
 
@@ -40,8 +41,8 @@ class ImageVAE(BaseModule):
     cells, two linear layers to the mean and the spread, and their mirror image with nearest-neighbour upsampling and
     replicated borders. Our choice where it is silent: slope 0.2, log variances rather than variances, squared error.
 
-    Its pictures are blurred, as they should be: the latent is to hold the look, not the limbs. Smaller pictures leave
-    out the outer layers.
+    Its pictures are blurred, as they should be: the latent is to hold the look, not the limbs. Smaller pictures have
+    fewer layers, the widest left out.
 
     Legend: B pictures, Z latent numbers.
 
@@ -91,9 +92,9 @@ class ImageVAE(BaseModule):
         return functional.interpolate(images, size, mode='bilinear', align_corners=False, antialias=True)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance (B, Z) of pictures (B, 3, h, w) in [0, 1]."""
+        """Mean and log variance (B, Z), at least float32, of pictures (B, 3, h, w) in [0, 1]."""
         features = self.encoder(self.resize(images))
-        return self.mean(features), self.logvar(features)
+        return at_least_float32(self.mean(features)), at_least_float32(self.logvar(features))
 
     @staticmethod
     def reparameterize(mean: Tensor, logvar: Tensor) -> Tensor:
