@@ -70,8 +70,8 @@ class ImagePose3DDataset(SingleInstanceDataset):
     the files do not give is invisible and 0 in 2D and 3D.
 
     The box is a square around the joints, moved into the picture where it fits into it, so it tells where the person
-    is; with ``bbox='image'`` it is the whole picture. Under ``UnlabeledDataset`` the files are read as well, to know who
-    is in the pictures and where, but of the joints nothing is kept except that box.
+    is; with ``bbox='image'`` it is the whole picture. Under ``UnlabeledDataset`` the files are read as well, to know
+    who is in the pictures and where, but of the joints nothing is kept except that box.
 
     People of whom no joint lies in the picture are left out, and the log says how many. Everything is kept in arrays,
     some 350 bytes a sample of 17 joints.
@@ -144,7 +144,7 @@ class ImagePose3DDataset(SingleInstanceDataset):
         row = info.pop('row')
         sequence, camera = self._arrays['sequence'][row], self._arrays['camera'][row]
         if self._labels is None:  # labels are ignored
-            joints = self.metainfo['num_keypoints']
+            joints = self._metainfo['num_keypoints']
             keypoints, visible, space = (np.zeros((joints, *size), np.float32) for size in ((2,), (), (3,)))
         else:
             keypoints, visible, space = (array[row].copy() for array in self._labels)

@@ -1,10 +1,11 @@
-"""Tiny copies of 3DPW, MPI-INF-3DHP and HumanEva in their official layouts, without pictures."""
+"""Tiny copies of 3DPW, MPI-INF-3DHP and HumanEva in their official layouts, and pictures of data sets for lifting."""
 
 from __future__ import annotations
 
 import pickle
 import struct
 
+import cv2
 import numpy as np
 from scipy.io import savemat
 from scipy.spatial.transform import Rotation
@@ -144,8 +145,6 @@ def humaneva_world(frames, seed):
 
 def humaneva_pixels(world, number):
     """What the official projection gives, (frames, 15, 2)."""
-    import cv2
-
     turn, shift = humaneva_camera(number)
     f, c, _, lens = np.split(np.array(HUMANEVA_LENS), (2, 4, 5))
     matrix = np.array([[f[0], 0, c[0]], [0, f[1], c[1]], [0, 0, 1]])
@@ -193,3 +192,14 @@ def write_humaneva(root, subjects=('S1', 'S2'), takes=('Walking_1', 'Box_1'), fr
     metadata = dict(layout_name='humaneva15', num_joints=15)
     np.savez_compressed(root / 'data_2d_humaneva15_gt.npz', positions_2d=chunks_2d, metadata=metadata)
     return worlds
+
+
+def write_pictures(dataset, folder, name=None):
+    """The pictures that a data set for lifting names, black."""
+    for index in range(len(dataset)):
+        path = folder / (name or (lambda d, n: d.picture(n)))(dataset, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        width, height = dataset.cameras[dataset.camera[index], 9:].astype(int)
+        if not path.exists():
+            cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
+    return dataset

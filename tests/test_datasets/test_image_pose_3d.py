@@ -5,7 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from body_miniatures import mpi_labels, write_dpw, write_humaneva, write_mpi_train
+from body_miniatures import mpi_labels, write_dpw, write_humaneva, write_mpi_train, write_pictures
 from lifting_samples import CAMERAS, People, lifting_poses
 from miniatures import write_surreal
 
@@ -22,17 +22,6 @@ LIMBS = [
     f'{side}_{joint}' for side in ('right', 'left') for joint in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')
 ]
 LABELS = ('keypoints', 'keypoints_3d_cam')
-
-
-def write_pictures(dataset, folder, name=None):
-    """The pictures that a data set for lifting names, black."""
-    for index in range(len(dataset)):
-        path = folder / (name or (lambda d, n: d.picture(n)))(dataset, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        width, height = dataset.cameras[dataset.camera[index], 9:].astype(int)
-        if not path.exists():
-            cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
-    return dataset
 
 
 @pytest.fixture
