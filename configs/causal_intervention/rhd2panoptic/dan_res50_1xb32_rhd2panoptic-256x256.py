@@ -1,0 +1,4 @@
+_base_ = ['sd-td_res50_1xb32_rhd2panoptic-256x256.py']
+
+stages = _base_.baseline_stages
+stages[-1].model = dict(type='DAN', **_base_.alignment)

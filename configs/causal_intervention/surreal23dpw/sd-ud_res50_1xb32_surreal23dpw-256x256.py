@@ -1,0 +1,5 @@
+# Generalisation: pictures of one other data set ("SD + UD").
+_base_ = ['sd-td_res50_1xb32_surreal23dpw-256x256.py']
+
+custom_hooks = [*_base_.custom_hooks, _base_.held_out]
+train_dataloader = dict(dataset=dict(datasets=[_base_.source, _base_.h36m]))

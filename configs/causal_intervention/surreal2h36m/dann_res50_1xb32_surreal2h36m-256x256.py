@@ -1,0 +1,4 @@
+_base_ = ['sd-td_res50_1xb32_surreal2h36m-256x256.py']
+
+stages = _base_.baseline_stages
+stages[-1].update(model=dict(type='DANN', **_base_.alignment), custom_hooks=[*_base_.custom_hooks, _base_.dann_hook])

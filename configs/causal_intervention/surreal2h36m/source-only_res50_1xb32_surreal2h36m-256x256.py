@@ -1,0 +1,3 @@
+_base_ = ['sd-td_res50_1xb32_surreal2h36m-256x256.py']
+
+stages = _base_.baseline_stages

@@ -1,0 +1,3 @@
+_base_ = ['sd-td_res50_1xb32_surreal2humaneva-256x256.py']
+
+stages = _base_.baseline_stages
