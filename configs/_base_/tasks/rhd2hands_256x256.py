@@ -1,5 +1,5 @@
-# RHD, rendered hands, to real ones in 3D. Right hands are mirrored; errors and AUC (20 to 50 mm) from the middle finger's
-# root. The paper's pairs of hand sets are not known.
+# RHD, rendered hands, to real ones in 3D. Right hands are mirrored; errors and AUC (20 to 50 mm) from the middle
+# finger's root. The paper's pairs of hand sets are not known.
 _base_ = [
     'integral_256x256.py',
     '../datasets/rhd.py',
