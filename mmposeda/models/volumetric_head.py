@@ -139,6 +139,7 @@ class VolumetricIntegralHead(BaseHead):
         off = torch.where(known, sizes.square() - self.square_size, 0)
         self.square_size += off.sum() / self.bodies.clamp_min(1)
 
+    @torch.no_grad()
     def predict(self, feats: Sequence, batch_data_samples: list, test_cfg: dict | None = None) -> list:
         """Joints (1, K, 2) in pixels of the input, scores of 1, and ``keypoints_3d`` (1, K, 3), metres.
 
