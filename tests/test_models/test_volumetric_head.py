@@ -38,7 +38,7 @@ def whole(flip_test=False, **kwargs):
 
 
 def samples(count):
-    return [x for x in batch(count, 0)['data_samples']]
+    return batch(count, 0)['data_samples']
 
 
 class TestLayers:

@@ -50,7 +50,7 @@ def batch(source=4, target=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     pictures = torch.randint(0, 256, (source + target, 3, *SIZE[::-1]), dtype=torch.uint8, generator=generator)
     domains = ['source'] * source + ['target'] * target
-    return dict(inputs=list(pictures), data_samples=[sample(d, generator, i % source) for i, d in enumerate(domains)])
+    return dict(inputs=list(pictures), data_samples=[sample(d, generator, i - source) for i, d in enumerate(domains)])
 
 
 def build(mode='spatial', dropout=0.0, seed=0, **kwargs):
@@ -66,6 +66,18 @@ def build(mode='spatial', dropout=0.0, seed=0, **kwargs):
 def optimizers(model, optimizer=ADAM, **more):
     parts = dict.fromkeys(('generator', 'discriminator', 'student'), dict(optimizer=optimizer, **more))
     return PartOptimWrapperConstructor(parts)(model)
+
+
+def prepared(model, data):
+    """Pictures and samples by domain."""
+    data = model.data_preprocessor(data, True)
+    return data['inputs'], data['data_samples']
+
+
+def step(model, data=None, seed=1, wrappers=None):
+    """One iteration from a seed; what it logs."""
+    torch.manual_seed(seed)
+    return model.train_step(data or batch(), wrappers or optimizers(model))
 
 
 def state(model):

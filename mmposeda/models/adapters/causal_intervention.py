@@ -103,6 +103,8 @@ class CausalIntervention(DomainAdapter):
                 raise ValueError(f'{name} must be one of {known}, got {value!r}')
         if set(weights or {}) - set(WEIGHTS):
             raise ValueError(f'weights are of {", ".join(WEIGHTS)}, got {", ".join(weights)}')
+        if weights and min(weights.values()) < 0:
+            raise ValueError(f'weights must not be negative, got {dict(weights)}')
         if cond_pose and real_pool != 'source':
             raise ValueError("cond_pose=True wants real_pool='source': the pose of unlabelled pictures is not known")
         dim, pose_dim = self._sizes()
@@ -148,7 +150,15 @@ class CausalIntervention(DomainAdapter):
 
         Returns:
             dict[str, Tensor]: Losses and shares to log.
+
+        Raises:
+            ValueError: A batch without one of the domains, or a single optimiser.
         """
+        if not isinstance(optim_wrapper, OptimWrapperDict):
+            raise ValueError(
+                f'{type(self).__name__} updates its parts one after another: set optim_wrapper to '
+                "dict(constructor='PartOptimWrapperConstructor', generator=..., discriminator=..., student=...)"
+            )
         data = self.data_preprocessor(data, True)
         inputs, samples = data['inputs'], data['data_samples']
         missing = [domain for domain in self.needed_domains if domain not in inputs]
