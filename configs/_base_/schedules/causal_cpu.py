@@ -28,7 +28,8 @@ vae_schedule = without_validation(400)
 warm_up_schedule = without_validation(200)
 pretrain_schedule = schedule(1500, 1e-3, 50)
 adapt_schedule = schedule(400, 3e-4, 20)
-# of the estimator beside generator and discriminator
+# of the estimator beside generator and discriminator, whose rates stay
 causal_schedule = {
     key: value if key == 'train_cfg' else dict(student=value) for key, value in schedule(400, 3e-4, 20).items()
 }
+causal_schedule['param_scheduler'].update(generator=[], discriminator=[])

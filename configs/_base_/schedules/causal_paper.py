@@ -25,7 +25,8 @@ vae_schedule = without_validation(20000)
 warm_up_schedule = without_validation(4000)
 pretrain_schedule = schedule(60000, 1e-3)
 adapt_schedule = schedule(40000, 1e-4)
-# of the estimator beside generator and discriminator
+# of the estimator beside generator and discriminator, whose rates stay
 causal_schedule = {
     key: value if key == 'train_cfg' else dict(student=value) for key, value in schedule(40000, 1e-4).items()
 }
+causal_schedule['param_scheduler'].update(generator=[], discriminator=[])
