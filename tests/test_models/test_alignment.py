@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+import volume_samples
 from mmengine.optim import OptimWrapper
 from torch.nn import functional
 
@@ -104,6 +105,52 @@ def test_alignment_reaches_a_neck(estimator, make_batch):
     aligned(model, make_batch()).backward()
     for part in (model.student.neck, model.student.backbone):
         assert any(p.grad is not None and (p.grad != 0).any() for p in part.parameters())
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('mode', ['spatial', 'pooled'])
+def test_alignment_of_the_necks_vectors_reaches_all_but_the_head(method, mode, make_batch):
+    """As the baselines of the causal intervention have it: the features themselves, without a bottleneck."""
+    model = build(method, volume_samples.estimator(mode), feat='neck', width=None)
+    assert model.width == volume_samples.DIM and not list(model.bottleneck.parameters())
+    data = prepared(model, volume_samples.batch(target=5))
+    z = [model.student.extract_feat(data['inputs'][domain])[-1] for domain in ('source', 'target')]
+    losses = model(**data, mode='loss')
+    if method != 'DANN':
+        wanted = (z[0].mean(0) - z[1].mean(0)).square().sum() if method == 'DDC' else MultiKernelMMD()(*z)
+        torch.testing.assert_close(losses['align_loss_discrepancy'], model.alignment_weight * wanted)
+    sum(value for key, value in losses.items() if key.startswith('align_loss')).backward()
+    student = model.student
+    assert all((p.grad != 0).any() for p in (*student.neck.parameters(), *student.backbone.parameters()) if p.ndim > 1)
+    assert all(p.grad is None for p in student.head.parameters())
+
+
+def test_maps_of_a_neck_are_averaged(estimator, make_batch):
+    estimator['backbone'] = dict(type='EfficientNetLite', out_indices=(1, 2))
+    estimator['neck'] = dict(type='SkipNeck', in_channels=[24, 40], out_channels=8)
+    model = build('DDC', estimator, feat='neck', width=None).eval()
+    assert model.width == 8
+    data = prepared(model, make_batch())
+    z = [model.student.extract_feat(data['inputs'][domain])[-1].mean((2, 3)).mean(0) for domain in ('source', 'target')]
+    wanted = model.alignment_weight * (z[0] - z[1]).square().sum()
+    torch.testing.assert_close(aligned(model, make_batch()), wanted)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_the_target_may_be_kept_out_of_the_running_statistics(method, estimator, make_batch):
+    states = []
+    for seed, tracked in ((0, False), (1, False), (1, True)):
+        batch = make_batch()
+        batch['inputs'][4:] = make_batch(seed=seed)['inputs'][4:]
+        model = build(method, estimator, target_statistics=tracked).train()
+        aligned(model, batch)
+        states.append({key: value for key, value in model.student.state_dict().items() if 'running' in key})
+    source_only = build('SourceOnly', estimator).train()
+    source_only(**prepared(source_only, make_batch()), mode='loss')
+    for key, value in states[0].items():
+        assert torch.equal(value, source_only.student.state_dict()[key]), 'as without the target'
+        assert torch.equal(value, states[1][key]) and not torch.equal(value, states[2][key])
+    assert states[0]
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -273,6 +320,11 @@ def test_identity_is_no_final_layer(estimator):
     estimator['head'].update(final_layer=None, conv_out_channels=(3,))
     with pytest.raises(TypeError, match='final_layer'):
         build('DDC', estimator)
+
+
+def test_an_estimator_without_a_neck_is_refused(estimator):
+    with pytest.raises(TypeError, match="feat='neck' wants an estimator with a neck: set another feat"):
+        build('DDC', estimator, feat='neck')
 
 
 def test_head_without_a_codec_is_refused(estimator):
