@@ -1,5 +1,6 @@
 from .difficulty import accuracy_bars, bin_examples, hardest_sheet, similarity_map
 from .error_bars import error_by_action
+from .interventions import feature_map, reconstruction_rows, sensitivity_figure
 from .label_quality import quality_curves
 from .panels import adaptation_panel, draw_skeleton, grid, to_uint8
 from .poses3d import augmentation_sheet, distribution_figure
@@ -15,11 +16,14 @@ __all__ = [
     'draw_pose',
     'draw_skeleton',
     'error_by_action',
+    'feature_map',
     'grid',
     'hardest_sheet',
     'prediction_panel',
     'quality_curves',
     'reconstruction_panel',
+    'reconstruction_rows',
+    'sensitivity_figure',
     'similarity_map',
     'to_uint8',
 ]

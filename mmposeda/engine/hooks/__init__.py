@@ -4,6 +4,7 @@ from .checkpoint_hook import CheckpointHook
 from .collapse_warning_hook import CollapseWarningHook
 from .difficulty_scoring_hook import DifficultyScoringHook
 from .held_out_domain_hook import HeldOutDomainHook
+from .intervention_hook import InterventionHook
 from .mask_combiner_hook import MaskCombinerHook
 from .mean_teacher_hook import MeanTeacherHook
 from .non_finite_hook import NonFiniteHook
@@ -20,6 +21,7 @@ __all__ = [
     'CollapseWarningHook',
     'DifficultyScoringHook',
     'HeldOutDomainHook',
+    'InterventionHook',
     'MaskCombinerHook',
     'MeanTeacherHook',
     'NonFiniteHook',
