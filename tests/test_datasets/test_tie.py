@@ -153,13 +153,13 @@ def test_poses_tell_the_hue_in_the_source_alone(kind):
     found = {}
     for name in ('tied', 'untied'):
         figures = kind(size=32, seed=3, look=name)
-        found[name] = np.array([[figures.tie(i)[k] for k in ('angle', 'value', 'hue')] for i in range(200)])
+        found[name] = np.array([[figures.tie(i)[k] for k in ('angle', 'value', 'hue')] for i in range(150)])
     tied, untied = found['tied'], found['untied']
     np.testing.assert_array_equal(tied[:, :2], untied[:, :2])
-    assert abs(np.corrcoef(tied[:, 1:].T)[0, 1] - 0.9) < 0.04
+    assert abs(np.corrcoef(tied[:, 1:].T)[0, 1] - 0.9) < 0.05
     assert np.corrcoef(tied[:, [0, 2]].T)[0, 1] > 0.75
-    assert abs(np.corrcoef(untied[:, 1:].T)[0, 1]) < 0.2
-    even = (np.arange(200) + 0.5) / 200
+    assert abs(np.corrcoef(untied[:, 1:].T)[0, 1]) < 0.25
+    even = (np.arange(150) + 0.5) / 150
     for column in (tied[:, 1], tied[:, 2] / 0.75, untied[:, 2] / 0.75):
         assert np.abs(np.sort(column) - even).max() < 0.12, 'about uniform'
 

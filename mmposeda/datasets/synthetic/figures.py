@@ -145,9 +145,9 @@ class RenderedFigures:
 
     @cached_property
     def _known(self):
-        """Sorted angles (N,) of poses, of which one more has its rank among them."""
+        """Sorted angles (N,) of single poses, among which that of a picture or of a clip's first frame has its rank."""
         angle = self.look.tie.angle or self.angles[0]
-        key = (type(self), angle, self.sequence > 0, json.dumps(self.repertoire, sort_keys=True, default=str))
+        key = (type(self), angle, json.dumps(self.repertoire, sort_keys=True, default=str))
         if key not in _KNOWN:
             rotations, *ends = self._repertoire(1000)
             joints = self.renderer.pose_joints(rotations, *(np.stack([x] * len(rotations)) for x in ends))[0]

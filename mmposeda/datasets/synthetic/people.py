@@ -62,6 +62,6 @@ class RenderedPeople(RenderedFigures):
         return turn, *place_camera(view, turn, joints, self.size)
 
     def _repertoire(self, num):
-        rng, frames = np.random.default_rng(0), min(self.sequence, 1)
+        rng = np.random.default_rng(0)
         _, heads, tails = (x[0] for x in self.renderer.body.rest(np.full((1, len(PHENOTYPES)), 0.5)))
-        return np.stack([self.poses.sample(rng, heads, tails, frames)[0][0] for _ in range(num)]), heads, tails
+        return np.stack([self.poses.sample(rng, heads, tails)[0][0] for _ in range(num)]), heads, tails
