@@ -26,7 +26,7 @@ def without_validation(iterations):
 
 vae_schedule = without_validation(400)
 warm_up_schedule = without_validation(200)
-pretrain_schedule = schedule(1500, 1e-3, 50)
+pretrain_schedule = schedule(1200, 3e-3, 50)
 adapt_schedule = schedule(400, 3e-4, 20)
 # of the estimator beside generator and discriminator, whose rates stay
 causal_schedule = {
