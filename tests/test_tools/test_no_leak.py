@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from toy_adaptation import CCSSL, DAN, DANN, DDC, RECONSTRUCTION, REGDA, SELF_PAIRS, UDAPE
+from toy_adaptation import CAUSAL, CCSSL, DAN, DANN, DDC, RECONSTRUCTION, REGDA, SELF_PAIRS, UDAPE
 
 from mmposeda.models.networks.adain import _encoder
 
@@ -25,6 +25,7 @@ ADAPTERS = dict(
     CCSSL=CCSSL,
     GeometricReconstruction=RECONSTRUCTION,
     GeometricReconstruction_of_still_pictures=RECONSTRUCTION + SELF_PAIRS,
+    CausalIntervention=CAUSAL,
 )
 RUN = """
 train_cfg = dict(max_iters=3, val_interval=3)
@@ -86,8 +87,11 @@ def poison(path):
 def tensors(checkpoint):
     """Weights, buffers and optimizer state by name: student, teacher and all else that is saved."""
     state = {f'weights {name}': value for name, value in checkpoint['state_dict'].items()}
-    for number, values in checkpoint['optimizer']['state'].items():
-        state.update({f'optimizer {number} {key}': torch.as_tensor(value) for key, value in values.items()})
+    optimizers = checkpoint['optimizer']
+    for part, optimizer in optimizers.items() if 'state' not in optimizers else [('', optimizers)]:
+        for number, values in optimizer['state'].items():
+            for key, value in values.items():
+                state[f'optimizer {part} {number} {key}'] = torch.as_tensor(value)
     return state
 
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from toy_adaptation import CCSSL, RECONSTRUCTION, SELF_PAIRS, UDAPE
+from toy_adaptation import CAUSAL, CCSSL, RECONSTRUCTION, SELF_PAIRS, UDAPE
 
 RUN = """
 _base_ = ['{base}']
@@ -36,6 +36,13 @@ CASES = dict(
         RECONSTRUCTION + SELF_PAIRS,
         "model = dict(balance=dict(iterations=2), combine=dict(overlap_threshold=0.0), kp_grad='both')\n",
     ),
+    causal_intervention=('iter_3.pth', CAUSAL, "model = dict(u_source='mixed')\n"),
+    causal_warm_up=(
+        'iter_3.pth',
+        CAUSAL,
+        "model = dict(phase='warm_up')\nval_cfg = val_dataloader = val_evaluator = None\n",  # nothing learns to predict
+    ),
+    causal_sequential=('iter_3.pth', CAUSAL, 'model = dict(refresh_generator=False)\n'),
     finite_sampler_and_plain_model=(
         'iter_3.pth',
         '',
@@ -75,8 +82,11 @@ def same_run(first, second):
     for key in ('state_dict', 'optimizer', 'param_schedulers', 'random_state'):
         equal(first.get(key), second.get(key), key)
     assert first['meta']['iter'] == second['meta']['iter']
-    losses = [run['message_hub']['log_scalars']['train/loss'].data[0] for run in (first, second)]
-    assert losses[0].tolist() == losses[1].tolist()
+    logged = [run['message_hub']['log_scalars'] for run in (first, second)]
+    losses = [key for key in logged[0] if key.startswith('train/') and 'loss' in key]
+    assert losses
+    for key in losses:
+        assert logged[0][key].data[0].tolist() == logged[1][key].data[0].tolist(), key
 
 
 @pytest.fixture

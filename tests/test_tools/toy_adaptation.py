@@ -157,6 +157,30 @@ SELF_PAIRS = """
 train_dataloader['dataset']['datasets'][2] = dict(type='SelfPairDataset', dataset=target['dataset'])
 """
 
+# 3D labels as places in a volume; poses of two joints, so one bone.
+CAUSAL = """
+source, target = _base_.train_dataloader['dataset']['datasets']
+metafile = _base_.train_dataloader['dataset']['metainfo']['from_file']
+volume = dict(type='VolumePose3D', input_size=(32, 32), volume_size=(16, 16, 8))
+depth = dict(type='RelativeDepth', skeleton=metafile, root='left')
+load, *augment, labels, pack = source['pipeline']
+source['pipeline'] = [load, dict(type='ToyDepth'), *augment, depth, dict(labels, encoder=volume), pack]
+train_dataloader = dict(batch_size=6, sampler=dict(quotas=[3, 3]), dataset=dict(datasets=[source, target]))
+head = dict(type='VolumetricIntegralHead', skeleton=metafile, root='left', decoder=volume, dim=64, deconv_channels=(8,))
+model = dict(
+    type='CausalIntervention',
+    estimator=dict(neck=dict(type='FeatureNeck', in_channels=8, dim=64), head=dict(_delete_=True, **head)),
+    vae=dict(type='ImageVAE', input_size=16, latent=4),
+    generator=dict(hidden=(16,)),
+    discriminator=dict(hidden=16),
+)
+adam = dict(optimizer=dict(type='Adam', lr=0.01))
+optim_wrapper = dict(
+    _delete_=True, constructor='PartOptimWrapperConstructor', student=adam, generator=adam, discriminator=adam
+)
+model_wrapper_cfg = dict(type='PartParallel')
+"""
+
 
 def write_adaptation(folder, runtime, more='', workers=0, count=7):
     """Write pictures of both domains, the network and two configs; return the path of the adaptation's."""
