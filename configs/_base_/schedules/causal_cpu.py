@@ -25,7 +25,7 @@ def without_validation(iterations):
 
 
 vae_schedule = without_validation(400)
-warm_up_schedule = without_validation(200)
+warm_up_schedule = without_validation(400)
 pretrain_schedule = schedule(1200, 3e-3, 50)
 adapt_schedule = schedule(400, 3e-4, 20)
 # of the estimator beside generator and discriminator, whose rates stay

@@ -19,4 +19,8 @@ causal_stage['optim_wrapper'] = dict(_base_.learned.optim_wrapper, **_base_.caus
 stages = [pretrain_stage, vae_stage, warm_up_stage, causal_stage]
 for stage in stages[1:]:
     stage['model']['vae'] = dict(stage['model']['vae'], input_size=64)
+# ten times the usual rate: the generator has a few hundred iterations
+quick_generator = dict(optimizer=dict(_base_.adversarial.optimizer, lr=2e-3))
+for stage in stages[2:]:
+    stage['optim_wrapper'] = dict(stage['optim_wrapper'], generator=quick_generator)
 del stage
