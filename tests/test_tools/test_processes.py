@@ -7,8 +7,9 @@ import signal
 import pytest
 import torch
 from processes import exit_codes, start_all, wait_for
-from test_resume import last, same_run
-from toy_adaptation import CCSSL, CCSSL_TARGET, DANN, RECONSTRUCTION, UDAPE
+from test_poseaug_processes import SPY
+from test_resume import equal, last, same_run
+from toy_adaptation import CAUSAL, CCSSL, CCSSL_TARGET, DANN, RECONSTRUCTION, UDAPE
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, 'fork') or torch.cuda.is_available(), reason='needs POSIX processes that compute on the CPU'
@@ -19,7 +20,8 @@ STILL = """dict(
 PLAIN = 'estimator=dict(backbone=dict(dropout=0.0, norm=False))'
 # A new adapter is added here, with whatever it draws at random in the model switched off. DDC, DAN and DANN are not:
 # the distance of two samples' means, a bandwidth and a discriminator's batch statistics on halves of a batch are not
-# those on the whole, so that no equality is promised (TestAlignmentInTwoProcesses says what is). RegDA refuses.
+# those on the whole, so that no equality is promised (TestAlignmentInTwoProcesses says what is). Nor is it for the
+# causal intervention, whose features are normalised over a batch. RegDA refuses.
 ADAPTERS = dict(
     SourceOnly=f"model = dict(type='SourceOnly', {PLAIN})",
     UDAPE=f"""
@@ -57,10 +59,11 @@ def launch(tool, tmp_path, free_port):
 
     def run(config, folder, *flags, then=None):
         command = [str(config), '--work-dir', str(folder), '--launcher', 'pytorch', *flags]
+        train = tool('train')  # here, so that the children need not import it
 
         def main():
             torch.set_num_threads(1)
-            tool('train').main(command)
+            train.main(command)
 
         pids = start_all(main, free_port)
         if then is not None:
@@ -151,6 +154,21 @@ def test_reconstruction_resumes_exactly_in_two_processes(options, toy_adaptation
     (whole / 'iter_2.pth').rename(late / 'iter_2.pth')
     assert launch(config, late, '--no-validate', '--resume') == [0, 0]
     same_run(last(whole), last(late))
+
+
+def test_the_intervention_keeps_its_parts_equal_and_resumes_exactly_in_two_processes(toy_adaptation, launch, tmp_path):
+    spy = "custom_imports = dict(imports=['toy_network', 'spy'])\ncustom_hooks = [dict(type='Spy')]\n"
+    (tmp_path / 'spy.py').write_text(SPY)
+    config, whole, late = toy_adaptation(CAUSAL + spy), tmp_path / 'whole', tmp_path / 'late'
+    assert launch(config, whole, '--no-validate') == [0, 0]
+    equal(*(torch.load(whole / f'rank{rank}.pt') for rank in (0, 1)))
+    states = last(whole)['rank_state']
+    assert not torch.equal(*(state['student.backbone.layers.1.running_mean'] for state in states)), 'each its own'
+    late.mkdir()
+    (whole / 'iter_2.pth').rename(late / 'iter_2.pth')
+    assert launch(config, late, '--no-validate', '--resume') == [0, 0]
+    same_run(last(whole), last(late))
+    equal(states, last(late)['rank_state'])
 
 
 class TestAlignmentInTwoProcesses:
