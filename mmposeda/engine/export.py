@@ -31,6 +31,8 @@ custom_imports = dict(imports={names}, allow_failed_imports=False)
 _PIPELINE_ONLY = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False))
 # MMPose's for single frames, where our data set gives whole batches and needs none
 _LIFTING_META = ('id', 'category_id', 'target_img_path', 'flip_indices', 'target_root')
+# Our transforms of labels, which a new picture has not.
+_OF_LABELS = ('MirrorHands', 'RelativeDepth', 'ScreenPose')
 _REGISTRY = 'from mmposeda.registry import'
 
 
@@ -107,7 +109,8 @@ def _dataset(config: Config) -> dict:
             dict(type='PackPoseInputs', meta_keys=_LIFTING_META),
         ]
         return dict(type='Human36mDataset', pipeline=_plain(pipeline))
-    return dict(type='CocoDataset', pipeline=_plain(pipeline))
+    steps = [step for step in pipeline if step['type'].removeprefix('mmposeda.') not in _OF_LABELS]
+    return dict(type='CocoDataset', pipeline=_plain(steps))
 
 
 def _copy_own_modules(estimator: torch.nn.Module, out: Path) -> list[str]:
