@@ -100,7 +100,7 @@ class InterventionHook(Hook):
         numbers = {f'intervention/{name}': value for name, value in measure(found).items()}
         for name, value in numbers.items():
             runner.message_hub.update_scalar(name, value)
-        runner.visualizer.add_scalars(dict(numbers), step=iteration)  # it adds to what it gets
+        runner.visualizer.add_scalars(numbers, step=iteration)
         told = ', '.join(f'{name.partition("/")[2]} {value:.3f}' for name, value in numbers.items())
         kind = 'Interventions' if intervenes(model) else 'Features'
         runner.logger.info(f'{kind} after {iteration} iterations: {told} ({time.time() - began:.1f} s)')
