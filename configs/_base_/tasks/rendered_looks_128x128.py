@@ -53,4 +53,10 @@ held_out = dict(
     type='HeldOutDomainHook', folders=['data/rendered_looks/target_train', 'data/rendered_looks/target_test']
 )
 val_evaluator = [dict(type='LiftingMetric', modes=('mpjpe', 'pa-mpjpe', 'pck'), root=root)]
-test_evaluator = val_evaluator
+# the arm that the background follows, and the one that it does not
+elbow_and_wrist = dict(type='LiftingMetric', modes=('mpjpe',), root=root)
+test_evaluator = [
+    *val_evaluator,
+    dict(**elbow_and_wrist, joints=('left_elbow', 'left_wrist'), prefix='tied_arm'),
+    dict(**elbow_and_wrist, joints=('right_elbow', 'right_wrist'), prefix='other_arm'),
+]
