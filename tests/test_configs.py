@@ -108,15 +108,18 @@ def check_evaluator(evaluator):
 def check_schedule(cfg, model):
     parts = 'constructor' in cfg.optim_wrapper
     wrapper = build_optim_wrapper(model if parts else nn.Conv2d(1, 1, 1), cfg.optim_wrapper)
-    wrapper = wrapper['student'] if parts else wrapper
     loop = cfg.train_cfg.get('type', 'EpochBasedTrainLoop' if cfg.train_cfg.get('by_epoch') else 'IterBasedTrainLoop')
     assert LOOPS.get(loop) is not None
     length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
-    for scheduler in cfg.get('param_scheduler') or []:
+    schedulers = cfg.get('param_scheduler') or []
+    if not isinstance(schedulers, list):
+        assert schedulers.keys() == set(wrapper.keys()), 'MMEngine wants an entry for every part'
+    by_part = dict(student=schedulers) if isinstance(schedulers, list) else schedulers
+    for part, scheduler in ((part, scheduler) for part, listed in by_part.items() for scheduler in listed):
         ends = [scheduler[key] for key in ('end', 'begin') if key in scheduler]
         if scheduler.get('by_epoch', True) == ('max_epochs' in cfg.train_cfg) and scheduler['type'] != 'MultiStepLR':
             assert all(end <= length for end in ends), f'{scheduler} goes on after the end at {length}'
-        PARAM_SCHEDULERS.build({'end': length, **scheduler, 'optimizer': wrapper})
+        PARAM_SCHEDULERS.build({'end': length, **scheduler, 'optimizer': wrapper[part] if parts else wrapper})
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT / 'configs')))
