@@ -1,15 +1,17 @@
 """InterventionHook in real runs, and the tool on what they leave behind."""
 
 import json
+import os
 
 import cv2
 import pytest
 import torch
 from mmengine.config import Config
 from mmpose.visualization import PoseLocalVisualizer
+from processes import exit_codes, start_all
 from test_hostile_files import Payload
-from test_resume import last, same_run
-from toy_interventions import FEATURES, GENERATOR
+from test_resume import equal, last, same_run
+from toy_adaptation import CAUSAL
 
 from mmposeda.registry import MODELS
 
@@ -18,7 +20,11 @@ train_cfg = dict(max_iters=4, val_interval=4)
 default_hooks = dict(checkpoint=dict(interval=2, max_keep_ckpts=-1))
 """
 HOOK = "custom_hooks = [dict(type='InterventionHook', interval=2, num_pictures=10, num_poses=3, num_nuisances=5)]\n"
-PROBE = "model.update(type='DDC', feat='neck', width=None)\n"
+PROBE = f"""
+{CAUSAL}
+model = dict(type='DDC', feat='neck', width=None, estimator=model['estimator'])
+optim_wrapper, model_wrapper_cfg = dict(optimizer=dict(type='Adam', lr=0.01)), None
+"""
 NUMBERS = ['domain_accuracy', 'error_mm', 'silhouette', 'within', 'between', 'pose_leak']
 FIGURES = ['features.png', 'reconstructions.png', 'sensitivity.png']
 SMALL = ['--num-pictures', 10, '--num-poses', 3, '--num-nuisances', 6]
@@ -83,16 +89,12 @@ def rows(folder):
 
 
 @pytest.mark.parametrize(
-    'method, names, workers', [(GENERATOR, NUMBERS, 0), (GENERATOR, NUMBERS, 1), (FEATURES + PROBE, NUMBERS[:1], 0)]
+    'method, names, workers', [(CAUSAL, NUMBERS, 0), (CAUSAL, NUMBERS, 1), (PROBE, NUMBERS[:1], 0)]
 )
 def test_a_run_is_bitwise_that_without_the_hook(method, names, workers, toy_adaptation, train):
     config = toy_adaptation(method + RUN, count=12, workers=workers)
     measured, plain = train(config, 'with', HOOK), train(config, 'without')
     first, second = (last(folder) for folder in (measured, plain))
-    if method is GENERATOR:  # its updates have no sum to log
-        for run in (first, second):
-            scalars = run['message_hub']['log_scalars']
-            scalars['train/loss'] = scalars['train/sup_loss_kpt']
     same_run(first, second)
     found = rows(measured)
     assert [row['step'] for row in found] == [0, 2, 4]
@@ -103,18 +105,39 @@ def test_a_run_is_bitwise_that_without_the_hook(method, names, workers, toy_adap
     for name in names:
         assert scalars[f'intervention/{name}'].data[0][-1] == found[-1][f'intervention/{name}']
     log = ''.join(path.read_text() for path in measured.glob('*/*.log'))
-    kind = 'Interventions' if method is GENERATOR else 'Features'
+    kind = 'Interventions' if method is CAUSAL else 'Features'
     told = f'{kind} after 4 iterations: domain_accuracy {found[-1]["intervention/domain_accuracy"]:.3f}'
     assert told in log and 'intervention' not in str(second['message_hub']['log_scalars'].keys())
 
 
 def test_a_resumed_run_measures_the_same(toy_adaptation, train, tmp_path):
-    config = toy_adaptation(GENERATOR + RUN, count=12)
+    config = toy_adaptation(CAUSAL + RUN, count=12)
     whole = train(config, 'run', HOOK)
     late = train(config, 'late', HOOK, '--resume', str(whole / 'iter_2.pth'))
     assert rows(late) == rows(whole)[2:]
     scalars = [last(folder)['message_hub']['log_scalars']['intervention/error_mm'].data[0] for folder in (whole, late)]
     assert scalars[0].tolist() == scalars[1].tolist()
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork') or torch.cuda.is_available(), reason='needs POSIX processes on the CPU')
+def test_two_processes_train_as_without_the_hook(toy_adaptation, tool, tmp_path, free_port):
+    config = toy_adaptation(CAUSAL + RUN, count=12)
+    for name, more in (('with', HOOK), ('without', '')):
+        path = tmp_path / f'{name}.py'
+        path.write_text(f"_base_ = ['{config}']\n{more}")
+        command = [str(path), '--work-dir', str(tmp_path / name), '--no-validate', '--launcher', 'pytorch']
+        PoseLocalVisualizer._instance_dict.clear()
+        train = tool('train')
+
+        def main(train=train, command=command):
+            torch.set_num_threads(1)
+            train.main(command)
+
+        assert exit_codes(start_all(main, free_port)) == [0, 0]
+    first, second = (last(tmp_path / name) for name in ('with', 'without'))
+    for key in ('state_dict', 'optimizer', 'rank_state', 'random_state'):
+        equal(first.get(key), second.get(key), key)
+    assert first['rank_state'] and [row['step'] for row in rows(tmp_path / 'with')] == [0, 2, 4]
 
 
 class TestHookRefused:
@@ -124,7 +147,7 @@ class TestHookRefused:
             train(config, 'run', HOOK)
 
     def test_training_data_without_an_unlabelled_part(self, toy_adaptation, train):
-        config = toy_adaptation(FEATURES + RUN, count=12)
+        config = toy_adaptation(PROBE + RUN, count=12)
         alone = 'train_dataloader = dict(batch_size=2, sampler=dict(quotas=[2]), dataset=dict(datasets=[' + (
             "_base_.train_dataloader['dataset']['datasets'][0]]))\n"
         )
@@ -133,7 +156,7 @@ class TestHookRefused:
 
 
 def test_figures_and_numbers_of_a_checkpoint(toy_adaptation, weights, tmp_path, plot, capsys):
-    config = toy_adaptation(GENERATOR, count=12)
+    config = toy_adaptation(CAUSAL, count=12)
     checkpoint = weights(config)
     numbers = plot(config, checkpoint, *SMALL)
     assert list(numbers) == NUMBERS and numbers['error_mm'] > 0 and 0 <= numbers['domain_accuracy'] <= 1
@@ -148,8 +171,8 @@ def test_figures_and_numbers_of_a_checkpoint(toy_adaptation, weights, tmp_path, 
 
 
 def test_a_checkpoint_without_a_generator_is_probed(toy_adaptation, weights, plot, tmp_path, capsys):
-    config, baseline = toy_adaptation(GENERATOR, count=12), tmp_path / 'baseline.py'
-    baseline.write_text(f"_base_ = ['{tmp_path / 'task.py'}']\n{FEATURES}{PROBE}")
+    config, baseline = toy_adaptation(CAUSAL, count=12), tmp_path / 'baseline.py'
+    baseline.write_text(f"_base_ = ['{tmp_path / 'task.py'}']\n{PROBE}")
     checkpoint, plain = weights(baseline), tmp_path / 'plain.pth'
     wanted = plot(baseline, checkpoint, *SMALL)
     assert list(wanted) == ['domain_accuracy'] and plot(config, checkpoint, *SMALL) == wanted
@@ -162,7 +185,7 @@ def test_a_checkpoint_without_a_generator_is_probed(toy_adaptation, weights, plo
 
 
 def test_what_cannot_be_looked_at_ends_in_one_line(toy_adaptation, weights, plot, tmp_path):
-    config, path = toy_adaptation(GENERATOR, count=12), tmp_path / 'other.pth'
+    config, path = toy_adaptation(CAUSAL, count=12), tmp_path / 'other.pth'
     checkpoint = weights(config)
     state = torch.load(checkpoint, weights_only=True)['state_dict']
     torch.save(dict(state_dict={k: v for k, v in state.items() if not k.startswith('vae.mean')}), path)
