@@ -3,7 +3,7 @@
 import pytest
 import torch
 from test_resume import equal
-from toy_adaptation import RECONSTRUCTION, UDAPE
+from toy_adaptation import CAUSAL, RECONSTRUCTION, UDAPE
 
 # A training step of UDAPE calls the student twice: the halves of iteration 3 are calls 5 and 6.
 SOURCE, TARGET = 5, 6
@@ -113,6 +113,18 @@ class TestSkip:
         equal(before['optimizer'], after['optimizer'])
         assert finite(end['state_dict'])
         assert int(end['state_dict']['balance.measured']) == 3
+
+    @pytest.mark.parametrize('spoilt', [SOURCE, TARGET])
+    def test_no_part_of_the_intervention_moves(self, train, spoilt):
+        folder = train(method=CAUSAL, nan_at=[spoilt])
+        before, after, end = (load(folder, i) for i in (2, 3, 4))
+        equal(before['state_dict'], after['state_dict'])
+        equal(before['optimizer'], after['optimizer'])
+        assert finite(end['state_dict']) and finite(end['optimizer'])
+        same = {key for key, value in end['state_dict'].items() if torch.equal(value, after['state_dict'][key])}
+        moved = {key.split('.')[0] for key in end['state_dict'].keys() - same}
+        assert moved == {'student', 'generator', 'discriminator'}
+        assert 'Iteration 3: disc_loss_adv is nan' in log_of(folder)
 
     def test_without_the_hook_the_weights_are_lost(self, train):
         """The harm is real: this is what the tests above protect from."""

@@ -187,7 +187,8 @@ class NonFiniteHook(Hook):
 
 def _copy(to: list[Tensor], values: list[Tensor]) -> None:
     if to:
-        torch._foreach_copy_(to, values)
+        # behind autograd's back: later updates of a bad iteration, which move nothing, go through graphs that hold them
+        torch._foreach_copy_([x.data for x in to], values)
 
 
 def _some(names: list[str]) -> str:
