@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
+from mmpose.visualization import PoseLocalVisualizer
 from toy import write_toy
 from toy_adaptation import write_adaptation
 from toy_lifting import write_lifting
@@ -18,7 +19,7 @@ def tool():
 
     def load(name):
         # MMEngine names a run's log, hub and visualiser by the second: two runs within one would share them
-        for kind in (MMLogger, MessageHub, Visualizer):
+        for kind in (MMLogger, MessageHub, Visualizer, PoseLocalVisualizer):
             kind._instance_dict.clear()
         spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
         module = importlib.util.module_from_spec(spec)

@@ -7,7 +7,6 @@ import cv2
 import pytest
 import torch
 from mmengine.config import Config
-from mmpose.visualization import PoseLocalVisualizer
 from processes import exit_codes, start_all
 from test_hostile_files import Payload
 from test_resume import equal, last, same_run
@@ -37,7 +36,6 @@ def train(tool, tmp_path):
     def run(config, name, more='', *flags):
         path = tmp_path / f'{name}.py'
         path.write_text(f"_base_ = ['{config}']\n{more}")
-        PoseLocalVisualizer._instance_dict.clear()  # or its files would go to the folder of the run before
         tool('train').main([str(path), '--work-dir', str(tmp_path / name), '--no-validate', *flags])
         return tmp_path / name
 
@@ -126,7 +124,6 @@ def test_two_processes_train_as_without_the_hook(toy_adaptation, tool, tmp_path,
         path = tmp_path / f'{name}.py'
         path.write_text(f"_base_ = ['{config}']\n{more}")
         command = [str(path), '--work-dir', str(tmp_path / name), '--no-validate', '--launcher', 'pytorch']
-        PoseLocalVisualizer._instance_dict.clear()
         train = tool('train')
 
         def main(train=train, command=command):
