@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mmposeda.evaluation import cluster_numbers, domain_accuracy, interventional_distances, pose_leak
-from mmposeda.structures.volume import metric_pose
+from mmposeda.models.networks import ImageVAE
 
 from . import random_state
 
@@ -208,7 +208,7 @@ def reconstructions(model: nn.Module, pictures: Pictures, number: int = 8) -> di
         rows = [i for i, own in enumerate(pictures.names) if own == name][:number]
         part = Pictures(*([column[i] for i in rows] for column in pictures))
         ((_, images, _),) = _batches(model, part, number)
-        grey = (images * model.data_preprocessor.std + model.data_preprocessor.mean) / 255
+        grey = model.data_preprocessor.unit(images)
         drawn = model.vae.decode(model.nuisance(images)[0])
         shown[name] = tuple(
             (255 * x.float()).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -281,7 +281,7 @@ def _drawn(mean: Tensor, logvar: Tensor, number: int, u_source: str, seed: int) 
     if u_source == 'prior':
         return noise
     rows = torch.arange(number, device=mean.device) * max(len(mean), number) // number % len(mean)
-    drawn = mean[rows] + (0.5 * logvar[rows]).exp() * noise
+    drawn = ImageVAE.reparameterize(mean[rows], logvar[rows], noise)
     if u_source == 'mixed':
         drawn[1::2] = noise[1::2]
     return drawn
@@ -289,9 +289,7 @@ def _drawn(mean: Tensor, logvar: Tensor, number: int, u_source: str, seed: int) 
 
 def _metres(head: nn.Module, places: Tensor) -> Tensor:
     """Poses (b, K, 3) of places in the volume, at the size of the head's predictions or, before any label, 1 m."""
-    sides = places.new_tensor([*head.decoder.input_size, 2 * head.decoder.depth_range])
-    joints, size = places * sides, head.square_size.sqrt() if float(head.bodies) else 1000.0
-    return metric_pose(joints[..., :2], joints[..., 2], size, head.skeleton.bones, head.root) / 1000
+    return head.metres(places) if float(head.bodies) else head.metres(places, 1000.0)
 
 
 def _predicted(head: nn.Module, features: Tensor, batch_size: int) -> np.ndarray | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
 
 from mmposeda.registry import MODELS
 
@@ -70,6 +71,10 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
                 done = self._pairs(part) if domain == 'pair' else self.base(part, True)
                 out['inputs'][domain], out['data_samples'][domain] = done['inputs'], done['data_samples']
         return out
+
+    def unit(self, images: Tensor) -> Tensor:
+        """Normalised pictures (..., 3, h, w) in [0, 1], whatever the base normalises by."""
+        return (images * self.std + self.mean) / 255
 
     def _pairs(self, part: dict) -> dict:
         inputs, samples = part['inputs'], part['data_samples']

@@ -139,6 +139,17 @@ class VolumetricIntegralHead(BaseHead):
         off = torch.where(known, sizes.square() - self.square_size, 0)
         self.square_size += off.sum() / self.bodies.clamp_min(1)
 
+    def metres(self, places: Tensor, size: Tensor | float | None = None) -> Tensor:
+        """Poses from the root (B, K, 3), metres, of places in the volume.
+
+        Args:
+            places (Tensor): (B, K, 3).
+            size (Tensor | float, optional): Of a body, mm; by default the mean of those in training.
+        """
+        joints = places * places.new_tensor([*self.decoder.input_size, 2 * self.decoder.depth_range])
+        size = self.square_size.sqrt() if size is None else size
+        return metric_pose(joints[..., :2], joints[..., 2], size, self.skeleton.bones, self.root) / 1000
+
     @torch.no_grad()
     def predict(self, feats: Sequence, batch_data_samples: list, test_cfg: dict | None = None) -> list:
         """Joints (1, K, 2) in pixels of the input, scores of 1, and ``keypoints_3d`` (1, K, 3), metres.
@@ -159,9 +170,7 @@ class VolumetricIntegralHead(BaseHead):
             places = (places + torch.cat([1 - mirrored[..., :1], mirrored[..., 1:]], -1)) / 2
         else:
             places = self(feats)
-        joints = places * places.new_tensor([*self.decoder.input_size, 2 * self.decoder.depth_range])
-        poses = metric_pose(joints[..., :2], joints[..., 2], self.square_size.sqrt(), self.skeleton.bones, self.root)
-        poses = (poses / 1000).cpu().numpy()[:, None]
+        poses = self.metres(places).cpu().numpy()[:, None]
         decoded, scores = self.decoder.decode(places.float().cpu().numpy()[:, None])
         return [
             InstanceData(keypoints=points, keypoint_scores=score, keypoints_3d=pose.astype(np.float32))

@@ -13,6 +13,7 @@ from torch import nn
 from mmposeda.engine.hooks import InterventionHook
 from mmposeda.engine.interventions import Interventions, draw_pictures, finite, look, measure, reconstructions, spaced
 from mmposeda.models.data_preprocessor import DomainDataPreprocessor
+from mmposeda.models.volumetric_head import VolumetricIntegralHead
 from mmposeda.structures.skeleton import Skeleton
 
 SKELETON = Skeleton.from_metainfo('lsp')
@@ -44,6 +45,7 @@ class Part:
 class Head(nn.Module):
     skeleton, root = SKELETON, SKELETON.index_all(['left_hip', 'right_hip'])
     decoder = types.SimpleNamespace(input_size=(SIDE, SIDE), depth_range=1000.0)
+    metres = VolumetricIntegralHead.metres
 
     def __init__(self):
         super().__init__()

@@ -10,7 +10,6 @@ from volume_samples import CODEC, DIM, JOINTS, VAE, batch, build, estimator, mov
 
 from mmposeda.engine.optimizers import PartOptimWrapperConstructor
 from mmposeda.models.adapters.causal_intervention import WEIGHTS
-from mmposeda.models.adapters.image_vae_training import grey_levels
 from mmposeda.registry import MODELS
 
 SGD = dict(type='SGD', lr=0.1)
@@ -58,7 +57,7 @@ class TestNetworks:
         model, data = build(), batch()
         inputs, _ = prepared(model, batch())
         pictures = torch.stack(data['inputs'][4:]).flip(1) / 255
-        torch.testing.assert_close(grey_levels(inputs['target'], model.data_preprocessor), pictures)
+        torch.testing.assert_close(model.data_preprocessor.unit(inputs['target']), pictures)
         for got, wanted in zip(model.nuisance(inputs['target']), model.vae.encode(pictures)):
             torch.testing.assert_close(got, wanted)
 

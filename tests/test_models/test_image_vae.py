@@ -7,7 +7,6 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 from volume_samples import batch
 
-from mmposeda.models.adapters.image_vae_training import grey_levels
 from mmposeda.models.networks import ImageVAE
 from mmposeda.models.networks.image_vae import decoder_block
 from mmposeda.models.networks.pose_vae import gaussian_kl
@@ -196,7 +195,7 @@ class TestTraining:
         model, data = self.build(), batch()
         normalised = model.data_preprocessor(batch(), True)['inputs']
         wanted = torch.stack(data['inputs']).flip(1).float() / 255
-        got = torch.cat([grey_levels(x, model.data_preprocessor) for x in normalised.values()])
+        got = torch.cat([model.data_preprocessor.unit(x) for x in normalised.values()])
         torch.testing.assert_close(got, wanted, atol=1e-6, rtol=0)
 
     def test_learns_from_the_pictures_of_both_domains(self):

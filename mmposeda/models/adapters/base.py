@@ -78,10 +78,18 @@ class DomainAdapter(BaseModel):
         """
         if mode != 'loss':
             return self.estimator(inputs, data_samples, mode=mode)
+        self.check_domains(inputs)
+        return self.loss(inputs, data_samples)
+
+    def check_domains(self, inputs: dict[str, Tensor]) -> None:
+        """Check that a training batch holds all domains that the method needs.
+
+        Raises:
+            ValueError: One is missing.
+        """
         for domain in self.needed_domains:
             if domain not in inputs:
                 raise ValueError(f'A training batch without a {domain} sample: check the quotas of the DomainSampler.')
-        return self.loss(inputs, data_samples)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
         """Losses of one batch; keys that hold 'loss' are summed."""

@@ -14,7 +14,6 @@ from ..losses.feature_gan import discriminator_loss, generator_loss
 from ..modes import evaluating, untracked_statistics
 from ..parallel import load_own_buffers, own_buffers, update_part
 from .base import DomainAdapter, prefixed, without_sum
-from .image_vae_training import grey_levels
 
 PHASES = ('warm_up', 'causal')
 NUISANCES = ('posterior', 'prior', 'mixed')
@@ -161,9 +160,7 @@ class CausalIntervention(DomainAdapter):
             )
         data = self.data_preprocessor(data, True)
         inputs, samples = data['inputs'], data['data_samples']
-        missing = [domain for domain in self.needed_domains if domain not in inputs]
-        if missing:
-            raise ValueError(f'A training batch without a {missing[0]} sample: check the quotas of the DomainSampler.')
+        self.check_domains(inputs)
         causal = self.phase == 'causal'
         with optim_wrapper['student' if causal else 'generator'].optim_context(self):
             real = self._real_features(inputs)
@@ -192,7 +189,7 @@ class CausalIntervention(DomainAdapter):
     def nuisance(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance (B, Z) of what the autoencoder sees in normalised pictures (B, 3, h, w)."""
         with torch.no_grad():
-            return self.vae.encode(grey_levels(images, self.data_preprocessor))
+            return self.vae.encode(self.data_preprocessor.unit(images))
 
     @torch.no_grad()
     def counterfactuals(self, nuisances: Tensor, pose: Tensor) -> Tensor:
@@ -249,7 +246,7 @@ class CausalIntervention(DomainAdapter):
         mean, logvar = self.nuisance(inputs['target'])
         # in an order of their own: whatever puts the two halves of a batch side by side, they are independent
         rows = torch.randperm(len(mean), device=mean.device)[torch.arange(number, device=mean.device) % len(mean)]
-        drawn = mean[rows] + (0.5 * logvar[rows]).exp() * noise
+        drawn = self.vae.reparameterize(mean[rows], logvar[rows], noise)
         if self.u_source == 'mixed':
             drawn = torch.where(torch.rand_like(noise[:, :1]) < 0.5, noise, drawn)
         return own, drawn

@@ -346,7 +346,7 @@ class GeometricReconstruction(UDAPE):
         return cells * cells.new_tensor(self.layout.scale_factor)
 
     def _unit(self, pictures: Tensor) -> Tensor:
-        return ((pictures * self.data_preprocessor.std + self.data_preprocessor.mean) / 255).clamp(0, 1)
+        return self.data_preprocessor.unit(pictures).clamp(0, 1)
 
 
 def screen_poses(data_samples: list) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmposeda.registry import MODELS
 
@@ -40,9 +40,4 @@ class ImageVAETraining(BaseModel):
             raise ValueError(
                 f'ImageVAETraining only trains; got mode={mode!r}. Leave val_cfg and test_cfg out of the stage.'
             )
-        return self.vae.loss(torch.cat([grey_levels(x, self.data_preprocessor) for x in inputs.values()]))
-
-
-def grey_levels(images: Tensor, preprocessor: nn.Module) -> Tensor:
-    """Normalised pictures (B, 3, h, w) in [0, 1], whatever the estimator normalises by."""
-    return (images * preprocessor.std + preprocessor.mean) / 255
+        return self.vae.loss(torch.cat([self.data_preprocessor.unit(x) for x in inputs.values()]))

@@ -97,9 +97,12 @@ class ImageVAE(BaseModule):
         return at_least_float32(self.mean(features)), at_least_float32(self.logvar(features))
 
     @staticmethod
-    def reparameterize(mean: Tensor, logvar: Tensor) -> Tensor:
-        """``mean + exp(logvar / 2) e`` with normal e; the gradient reaches both (Kingma and Welling, ICLR 2014)."""
-        return mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+    def reparameterize(mean: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
+        """``mean + exp(logvar / 2) noise``; the gradient reaches both (Kingma and Welling, ICLR 2014).
+
+        The noise is drawn from the unit normal if none is given.
+        """
+        return mean + (0.5 * logvar).exp() * (torch.randn_like(mean) if noise is None else noise)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Pictures (B, 3, s, s) of latents (B, Z), about [0, 1]."""
