@@ -125,5 +125,6 @@ dataset_info = dict(
             thorax='neck',
         ),
         nlrd17=dict(neck='neck'),
+        nlrd15=dict(neck='neck'),
     ),
 )
