@@ -120,14 +120,21 @@ def invert(matrix: Tensor) -> Tensor:
     return inverse
 
 
-def warp(x: Tensor, matrix: Tensor, size: tuple[int, int] | None = None, mode: str = 'bilinear') -> Tensor:
-    """Resample pictures or heatmaps once, with zeros outside. Differentiable in ``x``.
+def warp(
+    x: Tensor,
+    matrix: Tensor,
+    size: tuple[int, int] | None = None,
+    mode: str = 'bilinear',
+    padding: str = 'zeros',
+) -> Tensor:
+    """Resample pictures or heatmaps once. Differentiable in ``x``.
 
     Args:
         x (Tensor): (B, C, h, w).
         matrix (Tensor): Base frame to view, (B, 3, 3).
         size (tuple[int, int], optional): Size (w, h) of the view; that of ``x`` by default.
         mode (str): 'bilinear' or 'nearest'.
+        padding (str): What is outside: 'zeros', or 'border', the nearest pixel.
 
     Returns:
         Tensor: (B, C, h', w').
@@ -140,7 +147,7 @@ def warp(x: Tensor, matrix: Tensor, size: tuple[int, int] | None = None, mode: s
     source = transform_points(target, invert(matrix.float()))
     norm = source.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
     grid = (source * norm - 1).view(-1, out_height, out_width, 2)
-    return F.grid_sample(x, grid.to(x.dtype), mode=mode, padding_mode='zeros', align_corners=True)
+    return F.grid_sample(x, grid.to(x.dtype), mode=mode, padding_mode=padding, align_corners=True)
 
 
 def transform_points(points: Tensor, matrix: Tensor) -> Tensor:
