@@ -12,6 +12,7 @@ from .lifting import LiftingDataset, LiftingPoses, take_batch
 from .lifting_sets import LiftingSets
 from .lifting_streams import PoseStreams
 from .lsp import LSPDataset
+from .motion import MocapMotionDataset
 from .mpi_inf_3dhp import MPIINF3DHPDataset
 from .mvhand import MVHandDataset
 from .pairs import PairSequenceDataset, SelfPairDataset
@@ -42,6 +43,7 @@ __all__ = [
     'LiftingSets',
     'MPIINF3DHPDataset',
     'MVHandDataset',
+    'MocapMotionDataset',
     'PairSequenceDataset',
     'PanopticHand3DDataset',
     'PoseStreams',

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os.path as osp
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +14,8 @@ from mmposeda.structures.lifting_camera import MIN_DEPTH, in_view, project_h36m
 
 from .lifting import LiftingDataset, LiftingPoses
 from .lifting_cameras import camera_row, screen_cameras
-from .lifting_poses import known
 from .mocap import load_mocap
+from .mocap_files import chosen_clips, motion_files
 
 #: Four cameras around the person, as far away, as high and of such lenses as Human3.6M's
 FOUR_CAMERAS = tuple(
@@ -62,11 +60,6 @@ class CMUMocapDataset(LiftingDataset):
         ValueError: unknown names, cameras with unknown keys or impossible values, or no sample that is in view.
     """
 
-    HOW_TO_GET = (
-        "CMU's motion capture is free: http://mocap.cs.cmu.edu has ASF and AMC files (subjects/NN/NN.asf, NN_MM.amc), "
-        'and there are BVH conversions; set data_root and `files` to them.'
-    )
-
     def __init__(
         self,
         files: str | Sequence = ('cmu_h36m17_30fps.npz',),
@@ -75,14 +68,14 @@ class CMUMocapDataset(LiftingDataset):
         min_depth: float = MIN_DEPTH,
         **kwargs,
     ):
-        self.files = [files] if isinstance(files, str) else list(files)
+        self.files = files
         self.clips, self.min_depth, self._rig = clips, min_depth, _Rig(cameras)
         super().__init__(**kwargs)
 
     def read(self) -> LiftingPoses:
         """All clips before all cameras."""
-        motion = load_mocap([file for entry in self.files for file in self._found(entry)])
-        chosen = self._chosen_clips(motion)
+        motion = load_mocap(motion_files(self.files, self.data_root))
+        chosen = chosen_clips('CMUMocapDataset', motion, self.clips, self.subjects, self.actions)
         parts, rows, offset = [], [], 0
         for clip in chosen:
             views = self._rig.of(motion.names[clip])
@@ -115,30 +108,6 @@ class CMUMocapDataset(LiftingDataset):
             subject_names=subjects,
         )
         return self._in_view(data)
-
-    def _found(self, entry: str | Sequence) -> list:
-        paths = [entry] if isinstance(entry, (str, Path)) else list(entry)
-        paths = [self.existing(path, 'motion file') for path in paths]
-        if len(paths) == 1 and osp.isdir(paths[0]):
-            return find_motion(paths[0])
-        return [paths[0] if len(paths) == 1 else tuple(paths)]
-
-    def _chosen_clips(self, motion) -> list[int]:
-        keep = np.ones(len(motion.names), bool)
-        for what, names, wanted in (
-            ('clips', motion.names, self.clips),
-            ('subjects', motion.subjects, self.subjects),
-            ('actions', motion.actions, self.actions),
-        ):
-            if wanted is not None:
-                chosen = known(type(self).__name__, what, wanted, sorted(set(names)))
-                keep &= np.isin(names, chosen)
-        if not keep.any():
-            raise ValueError(
-                f'CMUMocapDataset has no clip of clips={self.clips}, subjects={self.subjects} and '
-                f'actions={self.actions} together'
-            )
-        return np.flatnonzero(keep).tolist()
 
     @staticmethod
     def _name(motion, clip: int, number: int) -> str:
@@ -240,28 +209,3 @@ def look_at(
     down = np.cross(-back, right)
     axes = np.stack([np.cos(roll) * right + np.sin(roll) * down, np.cos(roll) * down - np.sin(roll) * right, -back])
     return axes, np.asarray(target) + distance * back
-
-
-def find_motion(folder: str | Path) -> list:
-    """Motion files of a folder and those below it, sorted: npz packs, BVH files, and (asf, amc) pairs.
-
-    An AMC file's skeleton is the ASF file beside it that begins its name, as ``02.asf`` of ``02_01.amc``, or the only
-    one there.
-
-    Raises:
-        ValueError: there is none, or an AMC file without a skeleton.
-    """
-    found = []
-    for path in sorted(Path(folder).rglob('*')):
-        kind = path.suffix.lower()
-        if kind in ('.npz', '.bvh'):
-            found.append(path)
-        elif kind == '.amc':
-            beside = sorted(p for p in path.parent.iterdir() if p.suffix.lower() == '.asf')
-            named = [asf for asf in beside if path.stem.split('_')[0] == asf.stem] or beside
-            if len(named) != 1:
-                raise ValueError(f'{path}: no ASF file {path.stem.split("_")[0]}.asf beside it')
-            found.append((named[0], path))
-    if not found:
-        raise ValueError(f'{folder}: no .npz, .bvh or .amc file in it')
-    return found

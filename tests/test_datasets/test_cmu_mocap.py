@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from mmposeda.datasets.cmu_mocap import FOUR_CAMERAS, CMUMocapDataset, find_motion, look_at
+from mmposeda.datasets.cmu_mocap import FOUR_CAMERAS, CMUMocapDataset, look_at
 from mmposeda.datasets.mocap import JOINT_NAMES, read_pack
+from mmposeda.datasets.mocap_files import find_motion
 from mmposeda.registry import DATASETS
 
 LEVEL = dict(azimuth=0, elevation=0, distance=5, focal=1.2)

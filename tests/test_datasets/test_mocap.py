@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmposeda.datasets import npz
-from mmposeda.datasets.mocap import JOINT_NAMES, load_mocap, read_acclaim, read_bvh, read_pack
+from mmposeda.datasets.mocap import JOINT_NAMES, TOES, at_rate, load_mocap, read_acclaim, read_bvh, read_pack
 
 
 def pack_clip(folder, name):
@@ -39,6 +39,67 @@ def test_acclaim_agrees_with_known_measures(shared_data):
     assert abs(np.linalg.norm(at['left_shoulder'] - at['right_shoulder']) - 367) < 1
     shin = np.linalg.norm(joints[:, JOINT_NAMES.index('left_knee')] - joints[:, JOINT_NAMES.index('left_foot')], axis=1)
     assert np.ptp(shin) < 0.01
+
+
+@pytest.mark.parametrize('name', ['02_01.bvh', '05_06.bvh', '01.asf'])
+def test_toes_come_on_request_for_every_naming_habit(shared_data, name):
+    raw = shared_data / 'cmu_mocap' / 'raw'
+    if name.endswith('bvh'):
+        pytest.importorskip('pybvh', reason='reading BVH needs the extra synth (pybvh)')
+        plain, with_toes = (read_bvh(raw / name, toes=toes)[0] for toes in (False, True))
+    else:
+        plain, with_toes = (read_acclaim(raw / name, raw / '01_01_first600.amc', toes=toes)[0] for toes in (0, 1))
+    assert with_toes.shape[1] == 19
+    np.testing.assert_array_equal(with_toes[:, :17], plain)
+    for number, toe in enumerate(TOES, 17):
+        foot = JOINT_NAMES.index(toe.replace('toe', 'foot'))
+        length = np.linalg.norm(with_toes[:, number] - with_toes[:, foot], axis=-1)
+        assert length.min() > 110 and length.max() < 145 and np.ptp(length) < 0.01  # mm, from ankle to ball
+
+
+def test_the_whole_feet_of_the_same_clip_agree(shared_data):
+    """Toes of a BVH file lie as far from the ankle as its own skeleton says."""
+    pytest.importorskip('pybvh', reason='reading BVH needs the extra synth (pybvh)')
+    joints, _ = read_bvh(shared_data / 'cmu_mocap' / 'raw' / '02_01.bvh', toes=True)
+    length = np.linalg.norm(joints[:, JOINT_NAMES.index('left_foot')] - joints[:, 18], axis=-1)
+    offset = np.linalg.norm([0.19704, -0.54136, 2.14581]) * 25.4 / 0.45
+    np.testing.assert_allclose(length, offset, atol=1e-2)
+
+
+def test_packs_with_toes_serve_both(tmp_path):
+    poses = np.random.default_rng(0).normal(0, 300, (5, 19, 3)).astype('f4')
+    np.savez(tmp_path / 'a.npz', **pack(poses=poses, joint_names=np.array(JOINT_NAMES + TOES)))
+    np.testing.assert_array_equal(load_mocap([tmp_path / 'a.npz']).poses, poses[:, :17])
+    np.testing.assert_array_equal(load_mocap([tmp_path / 'a.npz'], toes=True).poses, poses)
+    np.savez(tmp_path / 'b.npz', **pack())
+    with pytest.raises(ValueError, match=r"b\.npz: this pack has no toes.*skeleton='nlrd15'"):
+        load_mocap([tmp_path / 'a.npz', tmp_path / 'b.npz'], toes=True)
+    np.savez(tmp_path / 'c.npz', **pack(joint_names=np.array(JOINT_NAMES + TOES)))
+    with pytest.raises(ValueError, match=r'poses \(5, 17, 3\) and .*expected \(F, 19, 3\)'):
+        read_pack(tmp_path / 'c.npz')
+
+
+@pytest.mark.parametrize('fps, step', [(30, 1), (15, 2), (10, 3), (29.99, 1)])
+def test_whole_steps_leave_frames_out_untouched(tmp_path, fps, step):
+    poses = np.random.default_rng(0).normal(size=(30, 17, 3))
+    np.savez(tmp_path / 'a.npz', **pack(poses=poses, clip_start=np.array([0, 20]), clip_len=np.array([20, 10])))
+    clips = at_rate(read_pack(tmp_path / 'a.npz'), fps)
+    np.testing.assert_array_equal(clips.poses, np.concatenate([poses[:20:step], poses[20::step]]))
+    assert clips.lengths.tolist() == [len(range(0, 20, step)), len(range(0, 10, step))] and clips.fps == fps
+    assert clips.starts.tolist() == [0, clips.lengths[0]]
+
+
+@pytest.mark.parametrize('fps', [12, 25, 50, 100])
+def test_other_rates_agree_with_interpolation_in_time(tmp_path, fps):
+    poses = np.random.default_rng(0).normal(size=(30, 17, 3))
+    np.savez(tmp_path / 'a.npz', **pack(poses=poses, clip_start=np.array([0, 20]), clip_len=np.array([20, 10])))
+    clips = at_rate(read_pack(tmp_path / 'a.npz'), fps)
+    for number, (first, length) in enumerate(((0, 20), (20, 10))):
+        times = np.arange(clips.lengths[number]) / fps
+        assert times[-1] <= (length - 1) / 30 + 1e-9 < times[-1] + 1 / fps
+        got = clips.poses[clips.starts[number] :][: clips.lengths[number], 5, 1]
+        want = np.interp(times, np.arange(length) / 30, poses[first : first + length, 5, 1])
+        np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_packs_and_files_come_together(shared_data):
