@@ -5,10 +5,13 @@ from .feature_gan import FeatureDiscriminator, FeatureGenerator
 from .feature_neck import FeatureNeck
 from .image_generator import ImageGenerator
 from .image_vae import ImageVAE
+from .motion_autoencoder import MotionAutoEncoder
+from .pose_aae import PoseAAE
 from .pose_augmentor import PoseAugmentor
 from .pose_discriminators import KCSDiscriminator, PoseDiscriminator2D
 from .pose_vae import PoseVAE
 from .random_pose_augmentor import RandomPoseAugmentor
+from .relation_network import ProjectionHead, RelationNetwork
 from .skip_neck import SkipNeck
 from .statistics_style import StatisticsStyleTransfer
 from .warp_estimator import WarpEstimator
@@ -24,10 +27,14 @@ __all__ = [
     'ImageGenerator',
     'ImageVAE',
     'KCSDiscriminator',
+    'MotionAutoEncoder',
+    'PoseAAE',
     'PoseAugmentor',
     'PoseDiscriminator2D',
     'PoseVAE',
+    'ProjectionHead',
     'RandomPoseAugmentor',
+    'RelationNetwork',
     'SkipNeck',
     'StatisticsStyleTransfer',
     'WarpEstimator',
