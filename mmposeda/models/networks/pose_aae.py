@@ -171,7 +171,7 @@ class PoseAAE(BaseModule):
             ValueError: Latents of another width.
         """
         check_last(z, self.latent, 'latents of poses')
-        return self.decoder(z.reshape(-1, self.latent)).view(*z.shape[:-1], -1, 3)
+        return self.decoder(z.reshape(-1, self.latent)).view(*z.shape[:-1], self.kinematics.num_joints, 3)
 
     def pose(self, z: Tensor) -> Tensor:
         """Poses (..., J, 3) of latents (..., L), with canonical bone lengths and the root at the origin."""
