@@ -32,7 +32,7 @@ _PIPELINE_ONLY = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSam
 # MMPose's for single frames, where our data set gives whole batches and needs none
 _LIFTING_META = ('id', 'category_id', 'target_img_path', 'flip_indices', 'target_root')
 # Our transforms of labels, which a new picture has not.
-_OF_LABELS = ('MirrorHands', 'RelativeDepth', 'ScreenPose')
+_OF_LABELS = ('MirrorHands', 'RelativeDepth', 'RootRelativePose', 'ScreenPose')
 _REGISTRY = 'from mmposeda.registry import'
 
 

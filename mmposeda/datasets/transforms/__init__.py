@@ -5,6 +5,7 @@ from .mirror_hands import MirrorHands
 from .pose_augment import PoseAugment
 from .random_affine import TopdownRandomAffine
 from .relative_depth import RelativeDepth
+from .root_relative_pose import RootRelativePose
 from .screen_pose import ScreenPose
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     'MirrorHands',
     'PoseAugment',
     'RelativeDepth',
+    'RootRelativePose',
     'ScreenPose',
     'TopdownRandomAffine',
 ]
