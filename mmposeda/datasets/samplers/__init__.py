@@ -1,4 +1,5 @@
 from .difficulty_bin_sampler import DifficultyBinSampler
 from .domain_sampler import DomainSampler
+from .turn_sampler import TurnSampler
 
-__all__ = ['DifficultyBinSampler', 'DomainSampler']
+__all__ = ['DifficultyBinSampler', 'DomainSampler', 'TurnSampler']

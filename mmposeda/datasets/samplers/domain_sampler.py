@@ -15,18 +15,18 @@ from mmposeda.registry import DATA_SAMPLERS
 from .streams import ShuffledStream
 
 
-@DATA_SAMPLERS.register_module()
-class DomainSampler(Sampler):
-    """Indices of a joined data set, batch after batch with a fixed number from each part.
+class JoinedSampler(Sampler):
+    """Indices of a joined data set, batch after batch: what samplers share that say which parts a batch takes from.
 
-    Every batch of a rank holds ``quotas[0]`` samples of the first part, then ``quotas[1]`` of the second, and so on;
-    the loader's ``batch_size`` must be their sum. Each part runs through its own stream at its own pace; ranks take
-    disjoint shares of it: batch b of rank r has stream positions ``(b * world + r) * quota ...``. So batch b follows
-    from the seed and b, and a run resumes at any batch (:meth:`set_start`) without replaying.
+    Each part runs through its own stream at its own pace; ranks take disjoint shares of it: the n-th time that a part
+    with quota q is taken from, rank r takes its stream's positions ``(n * world + r) * q ...``. So a batch follows from
+    the seed and its number, and a run resumes at any batch (:meth:`set_start`) without replaying.
+
+    A subclass says which parts a batch takes from (:meth:`parts_of`) and how often each was before (:meth:`times`).
 
     Args:
         dataset: MMPose's ``CombinedDataset`` or MMEngine's ``ConcatDataset``.
-        quotas (sequence[int]): samples of each part in a batch of one rank; 0 leaves a part out.
+        quotas (sequence[int]): samples of each part that a rank takes at a time; 0 leaves a part out.
         samplers (sequence | dict, optional): per part None (shuffled passes without replacement) or the config of a
             sampler over that part; a dict has them by the number of the part, as in ``{'0': dict(type=...)}``, so that
             a config can be merged into it, and None for those it lacks. A sampler with ``take(start, count)`` gives
@@ -76,7 +76,19 @@ class DomainSampler(Sampler):
     @property
     def batch_size(self) -> int:
         """Samples in a batch of one rank: what the loader's ``batch_size`` must be."""
-        return sum(self.quotas)
+        raise NotImplementedError
+
+    def parts_of(self, batch: int) -> Sequence[int]:
+        """Numbers of the parts that a batch takes from, in its order."""
+        raise NotImplementedError
+
+    def times(self, part: int, batch: int) -> int:
+        """How many of the batches before this one take from a part."""
+        raise NotImplementedError
+
+    def _pass(self) -> int:
+        """Batches until every part that is taken from has been seen once."""
+        raise NotImplementedError
 
     def set_start(self, batch_index: int) -> None:
         """Let the next iteration begin at this batch, counted from the start of training. Constant time."""
@@ -89,9 +101,9 @@ class DomainSampler(Sampler):
 
     def set_total_batches(self, batches: int) -> None:
         """Say how many batches the whole training has; handed on to the parts' samplers that want to know."""
-        for stream in self.streams:
+        for part, stream in enumerate(self.streams):
             if hasattr(stream, 'set_total_batches'):
-                stream.set_total_batches(batches)
+                stream.set_total_batches(self.times(part, batches))
 
     @property
     def state(self) -> dict:
@@ -106,35 +118,34 @@ class DomainSampler(Sampler):
 
     def __len__(self) -> int:
         """Indices of one rank in an epoch; if endless, until the slowest part has been seen once."""
-        if self.epoch_length is not None:
-            return self.epoch_length * self.batch_size
-        batches = (-(-n // (q * self.world_size)) for n, q in zip(self._part_lengths, self.quotas) if q)
-        return max(batches) * self.batch_size
+        batches = self._pass() if self.epoch_length is None else self.epoch_length
+        return batches * self.batch_size
 
     def __iter__(self) -> Iterator[int]:
-        draws = [self._drawer(s, q) for s, q in zip(self.streams, self.quotas)]
+        draws = [self._drawer(part) for part in range(len(self.streams))]
         batches = itertools.count(self._start)
         if self.epoch_length is not None:
             batches = range(self._start, self._start + self.epoch_length)
         for batch in batches:
-            for draw, offset, quota in zip(draws, self._offsets, self.quotas):
-                if quota:
-                    yield from (offset + i for i in draw(batch))
+            for part in self.parts_of(batch):
+                offset = self._offsets[part]
+                yield from (offset + i for i in draws[part](self.times(part, batch)))
 
-    def _drawer(self, stream: Any, quota: int):
+    def _drawer(self, part: int):
+        stream, quota = self.streams[part], self.quotas[part]
         if hasattr(stream, 'take'):
-            return lambda batch: stream.take((batch * self.world_size + self.rank) * quota, quota)
-        endless = itertools.islice(_forever(stream), self._start * quota, None)
-        return lambda batch: list(itertools.islice(endless, quota))
+            return lambda time: stream.take((time * self.world_size + self.rank) * quota, quota)
+        endless = itertools.islice(_forever(stream), self.times(part, self._start) * quota, None)
+        return lambda time: list(itertools.islice(endless, quota))
 
-    @staticmethod
-    def _lengths(dataset: Any) -> list[int]:
+    @classmethod
+    def _lengths(cls, dataset: Any) -> list[int]:
         if getattr(dataset, 'resample', False):
             raise ValueError(
                 'CombinedDataset(sample_ratio_factor=...) draws at random by itself; leave it to the quotas'
             )
         if not hasattr(dataset, 'datasets'):
-            raise TypeError(f'DomainSampler needs a CombinedDataset or ConcatDataset, got {type(dataset).__name__}')
+            raise TypeError(f'{cls.__name__} needs a CombinedDataset or ConcatDataset, got {type(dataset).__name__}')
         return [len(part) for part in dataset.datasets]
 
     @staticmethod
@@ -163,6 +174,34 @@ class DomainSampler(Sampler):
             raise ValueError(f'{len(samplers)} samplers for {len(lengths)} data sets {names}; give one each, or None')
         if epoch_length is not None and epoch_length < 1:
             raise ValueError(f'epoch_length {epoch_length} must be at least one batch, or None for an endless sampler')
+
+
+@DATA_SAMPLERS.register_module()
+class DomainSampler(JoinedSampler):
+    """Indices of a joined data set, batch after batch with a fixed number from each part.
+
+    Every batch of a rank holds ``quotas[0]`` samples of the first part, then ``quotas[1]`` of the second, and so on;
+    the loader's ``batch_size`` must be their sum.
+
+    Args:
+        kwargs: of :class:`JoinedSampler`.
+    """
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a batch of one rank: what the loader's ``batch_size`` must be."""
+        return sum(self.quotas)
+
+    def parts_of(self, batch: int) -> Sequence[int]:
+        """All parts with a quota."""
+        return [part for part, quota in enumerate(self.quotas) if quota]
+
+    def times(self, part: int, batch: int) -> int:
+        """All batches before."""
+        return batch
+
+    def _pass(self) -> int:
+        return max(-(-n // (q * self.world_size)) for n, q in zip(self._part_lengths, self.quotas) if q)
 
 
 def _forever(sampler: Any) -> Iterator[int]:
