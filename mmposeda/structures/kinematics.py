@@ -116,6 +116,21 @@ class KinematicTree(nn.Module):
         pose = flat.unflatten(-1, (self.num_joints, 3))
         return pose if root is None else pose + root
 
+    def with_lengths(self, pose: Tensor, lengths: Tensor) -> Tensor:
+        """Poses (..., J, 3) whose bones have other lengths and the same directions, the root where it was.
+
+        A bone without length has no direction, and keeps its place; so does one with an end that is not finite.
+
+        Args:
+            pose (Tensor): (..., J, 3).
+            lengths (Tensor): (..., J - 1), by bone; where they are not finite, bones keep their own.
+        """
+        bones = self.bones(pose)
+        length = torch.linalg.vector_norm(bones, dim=-1)
+        factor = lengths.to(bones) / torch.where(length > 0, length, 1.0)
+        change = (factor - 1)[..., None] * bones
+        return at_least_float32(pose) + self.pose(torch.where(change.isfinite(), change, 0.0))
+
     def _signed_paths(self) -> Tensor:
         """(J - 1, J), -1 where the bone is on the way from the root to the joint."""
         paths = torch.zeros(self.num_bones, self.num_joints)
