@@ -14,6 +14,7 @@ from .adapters import (
     SupervisedLifter,
 )
 from .data_preprocessor import DomainDataPreprocessor, TensorDataPreprocessor
+from .latent_head import LatentPoseHead
 from .lifting_head import LiftingHead
 from .losses import HeatmapKLLoss, PyramidPerceptualLoss
 from .networks import (
@@ -61,6 +62,7 @@ __all__ = [
     'ImageVAETraining',
     'KCSDiscriminator',
     'KinematicScorer',
+    'LatentPoseHead',
     'LiftingHead',
     'MLPLifter',
     'MaskCombiner',

@@ -29,13 +29,16 @@ def mlp(widths: Sequence[int], slope: float = 0.0) -> nn.Sequential:
 
 
 @torch.no_grad()
-def he_init(layer: nn.Linear | StackedLinear, slope: float | None = None) -> nn.Linear | StackedLinear:
+def he_init(layer: nn.Module, slope: float | None = None) -> nn.Module:
     """Draw weights that keep the size of activations, with a ReLU of ``slope`` after the layer, or None after it.
+
+    The layer is linear, a convolution, or a :class:`StackedLinear`.
 
     PyTorch's own make them 2.4 times smaller a layer, so that after ten layers nothing of the input is left.
     """
     gain = 1.0 if slope is None else math.sqrt(2 / (1 + slope**2))
-    layer.weight.normal_(0, gain / math.sqrt(layer.weight.shape[-1]))
+    inputs = layer.weight.shape[-1] if isinstance(layer, StackedLinear) else layer.weight[0].numel()
+    layer.weight.normal_(0, gain / math.sqrt(inputs))
     layer.bias.zero_()
     return layer
 
