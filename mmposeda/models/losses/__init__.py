@@ -1,3 +1,4 @@
+from .contrastive import info_nce
 from .discrepancy import MultiKernelMMD, linear_mmd
 from .feature_gan import discriminator_loss, generator_loss
 from .heatmap_kl import HeatmapKLLoss, heatmap_kl
@@ -15,6 +16,7 @@ __all__ = [
     'group_errors',
     'hard_ratio',
     'heatmap_kl',
+    'info_nce',
     'linear_mmd',
     'lsgan_loss',
 ]
