@@ -61,7 +61,8 @@ class PoseEncoder(nn.Module):
     def __init__(self, groups: dict[str, tuple[int, ...]], latent: int, scale: float) -> None:
         super().__init__()
         self.scale = scale
-        self.groups = tuple(map(list, groups.values()))
+        self.sizes = tuple(map(len, groups.values()))
+        self.register_buffer('_joints', torch.tensor(sum(groups.values(), ())), persistent=False)
         self.parts = nn.ModuleDict({part: he_init(nn.Linear(3 * len(g), 32), SLOPE) for part, g in groups.items()})
         self.limbs = he_init(StackedLinear(4, 64, 64), SLOPE)
         self.halves = he_init(StackedLinear(2, 128, 128), SLOPE)
@@ -69,8 +70,8 @@ class PoseEncoder(nn.Module):
 
     def forward(self, local: Tensor) -> Tensor:
         """Latents (B, L) of local vectors (B, J, 3)."""
-        inputs = (local[:, group].flatten(1) for group in self.groups)
-        parts = torch.stack([layer(x).t() for layer, x in zip(self.parts.values(), inputs)])  # (5, 32, B)
+        inputs = local.index_select(1, self._joints).split(self.sizes, 1)
+        parts = torch.stack([layer(x.flatten(1)).t() for layer, x in zip(self.parts.values(), inputs)])  # (5, 32, B)
         trunk, limbs = _activated(parts).split((1, 4))
         limbs = _activated(self.limbs(torch.cat([trunk.expand_as(limbs), limbs], 1)))  # (4, 64, B)
         halves = _activated(self.halves(limbs.view(2, 128, -1)))
@@ -93,7 +94,7 @@ class PoseDecoder(nn.Module):
         self.halves = he_init(StackedLinear(2, 128, 128), SLOPE)
         self.limbs = he_init(StackedLinear(4, 64, 64), SLOPE)
         self.parts = nn.ModuleDict({part: he_init(nn.Linear(32, 3 * len(g))) for part, g in groups.items()})
-        copies = torch.tensor([joint for group in groups.values() for joint in group])
+        copies = torch.tensor(sum(groups.values(), ()))
         joints = torch.arange(num_joints)[:, None]
         self.register_buffer('_sums', (joints == copies).float(), persistent=False)  # (J, copies)
 
