@@ -86,7 +86,7 @@ class LatentPoseHead(BaseHead):
         height, width = ((n + 1) // 2 for n in self.grid)
         blocks = [channels for channels in fc_channels for _ in range(2)]
         linear = mlp((conv_channels[-1] * height * width, *blocks, self.pose.latent))
-        self.first, self.rest = linear[:2], linear[2:]
+        self.first, self.rest = linear[:2], nn.Sequential(*linear[2:])
         self.rest[-1].weight.data *= _START  # in the middle of the latents, however large a backbone's features are
         skeleton = self.pose.kinematics.skeleton
         parents = [joint if parent == -1 else parent for joint, parent in enumerate(skeleton.parents)]
