@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,15 @@ from torch.utils.data import Dataset
 
 from mmposeda.registry import DATASETS
 
+from .deterministic import SamePipeline
 from .images import naming_sample
 from .sequences import Partners, SequenceRule
 from .single import one_of
 from .unlabeled import UnlabeledDataset
 
-#: transforms of MMPose and of this package that draw at random, beside those with ``Random`` in their names
-RANDOM_TRANSFORMS = (
-    'Albumentation',
-    'ColorJitter',
-    'GaussianBlur',
-    'Mosaic',
-    'PhotometricDistortion',
-    'PoseAugment',
-    'YOLOXMixUp',
-)
-
 
 @DATASETS.register_module()
-class PairSequenceDataset(UnlabeledDataset):
+class PairSequenceDataset(SamePipeline, UnlabeledDataset):
     """A data set of sequences as unlabelled pairs of pictures, base and driving, of one subject, camera and scene.
 
     A sample is packed as MMPose does, with ``inputs`` uint8 (6, h, w): channels 0 to 2 are the base picture, 3 to 5 the
@@ -65,6 +54,7 @@ class PairSequenceDataset(UnlabeledDataset):
     """
 
     DOMAIN = 'pair'
+    SAMPLE = ('two pictures of a pair', 'pair')
 
     def __init__(
         self,
@@ -79,11 +69,7 @@ class PairSequenceDataset(UnlabeledDataset):
         if len(gap) != 2 or not all(isinstance(g, int) for g in gap) or not 1 <= gap[0] <= gap[1]:
             raise ValueError(f'gap={gap!r} must be the least and the largest distance in frames, 1 <= least <= largest')
         super().__init__(dataset)
-        for transform in getattr(self.pipeline, 'transforms', ()):
-            name = type(transform).__name__
-            if 'Random' in name or name in RANDOM_TRANSFORMS:
-                raise self._draws(name)
-        self._deterministic = False  # not seen yet
+        self.refuse_random()
         self._names, self._sequences, self._frames = self._read(rule)
         self._partners = self._find(rule, tuple(gap))
 
@@ -110,8 +96,7 @@ class PairSequenceDataset(UnlabeledDataset):
         infos = [super(PairSequenceDataset, self).get_data_info(i) for i in (base, driving)]
         with naming_sample(self, idx, infos[0].get('img_path')):
             self._share_window(infos)
-        if not self._deterministic:
-            self._look_for_draws(idx, infos[0])
+        self.look_for_draws(idx, infos[0])
         first, second = (self.pack(idx, info) for info in infos)
         if first is None or second is None:
             return None
@@ -196,26 +181,6 @@ class PairSequenceDataset(UnlabeledDataset):
                 "(h, w) have no window in common; for pictures cut around the subject one by one, set window='own'"
             )
 
-    def _look_for_draws(self, idx: int, info: dict) -> None:
-        """Refuse, on the first sample of a process, a pipeline that takes random numbers."""
-        info = dict(info, dataset=self)
-        for transform in self.pipeline.transforms:
-            before = _random_state()
-            with naming_sample(self, idx, info.get('img_path')):
-                info = transform(info)
-            if _random_state() != before:
-                raise self._draws(type(transform).__name__)
-            if info is None:
-                return
-        self._deterministic = True
-
-    @staticmethod
-    def _draws(name: str) -> TypeError:
-        return TypeError(
-            f'the transform {name} under PairSequenceDataset draws at random, for both pictures of a pair differently; '
-            'leave it out: the model draws views and colours once for a pair'
-        )
-
 
 @DATASETS.register_module()
 class SelfPairDataset(UnlabeledDataset):
@@ -227,8 +192,3 @@ class SelfPairDataset(UnlabeledDataset):
     """
 
     DOMAIN = 'pair'
-
-
-def _random_state() -> tuple:
-    _, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), keys.tobytes(), *rest, torch.get_rng_state().numpy().tobytes()

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from mmposeda.registry import MODELS
 
-DOMAINS = ('source', 'target', 'pair')
+DOMAINS = ('source', 'target', 'pair', 'clip')
+#: Domains whose samples hold several pictures
+SEVERAL = ('pair', 'clip')
 
 
 @MODELS.register_module()
@@ -20,7 +22,8 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
     In training it returns ``dict(inputs=dict(source=Tensor(B, 3, H, W), target=...), data_samples=dict(source=[...],
     target=[...]))``; a domain that the batch lacks is missing from both dicts. The domain is the ``domain`` entry of a
     sample's metainfo, ``source`` without one. Samples of the domain ``pair`` hold V pictures of one scene, (3 V, H, W),
-    and become ``pair=Tensor(B, V, 3, H, W)``. Outside training the base's own output comes back untouched, so
+    and become ``pair=Tensor(B, V, 3, H, W)``; those of ``clip`` hold T frames of a video, (3 T, H, W), and become
+    ``clip=Tensor(B, T, 3, H, W)``. Outside training the base's own output comes back untouched, so
     evaluation sees a plain MMPose model. Keys of the batch other than ``inputs`` and ``data_samples`` (MMPose's
     ``CombinedDataset`` adds some) are left out.
 
@@ -50,7 +53,8 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
             training (bool): whether to split by domain.
 
         Raises:
-            ValueError: a sample names a domain other than source, target and pair.
+            ValueError: a sample names a domain other than source, target, pair and clip, or samples of a pair or clip
+                have different numbers of pictures.
         """
         self.base._device = self.device  # .to() of a module reaches the base's buffers but not this
         if not training:
@@ -68,7 +72,7 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
                 picked = places[domain]
                 part = inputs[picked] if torch.is_tensor(inputs) else [inputs[i] for i in picked]
                 part = dict(inputs=part, data_samples=[samples[i] for i in picked])
-                done = self._pairs(part) if domain == 'pair' else self.base(part, True)
+                done = self._several(part, domain) if domain in SEVERAL else self.base(part, True)
                 out['inputs'][domain], out['data_samples'][domain] = done['inputs'], done['data_samples']
         return out
 
@@ -76,19 +80,24 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
         """Normalised pictures (..., 3, h, w) in [0, 1], whatever the base normalises by."""
         return (images * self.std + self.mean) / 255
 
-    def _pairs(self, part: dict) -> dict:
+    def _several(self, part: dict, domain: str) -> dict:
         inputs, samples = part['inputs'], part['data_samples']
-        views = len(inputs[0]) // 3
-        if any(len(x) != 3 * views for x in inputs) or not views:
+        count = len(inputs[0]) // 3
+        if any(len(x) != 3 * count for x in inputs) or not count:
             raise ValueError(
-                'pairs of one batch must hold as many pictures of 3 channels each, got '
-                f'{sorted({len(x) for x in inputs})} channels: take pairs of sequences and still pictures from '
-                'different loaders'
+                f'{domain}s of one batch must hold as many pictures of 3 channels each, got '
+                f'{sorted({len(x) for x in inputs})} channels: take samples of different lengths, such as pairs of '
+                'sequences and still pictures, from different loaders'
             )
-        flat = [picture for x in inputs for picture in x.split(3)]
-        done = self.base(dict(inputs=flat, data_samples=[sample for sample in samples for _ in range(views)]), True)
+        if len({x.shape for x in inputs}) == 1:
+            # one tensor and not a list of B V pictures: moved and normalised at once
+            pictures = inputs if torch.is_tensor(inputs) else torch.stack(inputs)
+            pictures = pictures.unflatten(1, (count, 3)).flatten(0, 1)
+        else:
+            pictures = [picture for x in inputs for picture in x.split(3)]
+        done = self.base(dict(inputs=pictures, data_samples=[s for s in samples for _ in range(count)]), True)
         return dict(
-            inputs=done['inputs'].unflatten(0, (len(samples), views)), data_samples=done['data_samples'][::views]
+            inputs=done['inputs'].unflatten(0, (len(samples), count)), data_samples=done['data_samples'][::count]
         )
 
 

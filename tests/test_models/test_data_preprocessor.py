@@ -81,22 +81,42 @@ def test_unknown_domain_is_refused():
         DomainDataPreprocessor(BASE)(batch(['other']), True)
 
 
-@pytest.mark.parametrize('views', [1, 2])
-def test_pairs_are_preprocessed_picture_by_picture(views):
-    data = batch(['source', 'pair', 'target', 'pair'])
-    for i in (1, 3):
-        data['inputs'][i] = torch.cat([data['inputs'][i] + v for v in range(views)])
+def joined(data, places, count):
+    """The pictures at some places of a batch as ``count`` pictures in one, each a grey level brighter."""
+    for i in places:
+        data['inputs'][i] = torch.cat([data['inputs'][i] + n for n in range(count)])
+    return data
+
+
+@pytest.mark.parametrize('domain', ['pair', 'clip'])
+@pytest.mark.parametrize('count', [1, 2, 5])
+def test_pairs_and_clips_are_preprocessed_picture_by_picture(domain, count):
+    data = joined(batch(['source', domain, 'target', domain]), (1, 3), count)
     out = DomainDataPreprocessor(BASE)(data, True)
-    assert out['inputs']['pair'].shape == (2, views, 3, 8, 8)
-    assert [s.img_id for s in out['data_samples']['pair']] == [1, 3]
-    for v in range(views):
-        alone = dict(inputs=[data['inputs'][i][3 * v : 3 * v + 3] for i in (1, 3)], data_samples=[])
+    assert out['inputs'][domain].shape == (2, count, 3, 8, 8)
+    assert [s.img_id for s in out['data_samples'][domain]] == [1, 3]
+    assert all(s.batch_input_shape == (8, 8) for s in out['data_samples'][domain])
+    for n in range(count):
+        alone = dict(inputs=[data['inputs'][i][3 * n : 3 * n + 3] for i in (1, 3)], data_samples=[])
         want = MODELS.build(BASE)(alone, True)['inputs']
-        torch.testing.assert_close(out['inputs']['pair'][:, v], want, rtol=0, atol=0)
+        torch.testing.assert_close(out['inputs'][domain][:, n], want, rtol=0, atol=0)
 
 
-def test_pairs_and_still_pictures_in_one_batch_are_refused():
-    data = batch(['pair', 'pair'])
+@pytest.mark.parametrize('domain', ['pair', 'clip'])
+def test_pairs_and_clips_may_be_stacked_or_of_different_sizes(domain):
+    data = joined(batch([domain] * 2), (0, 1), 4)
+    want = DomainDataPreprocessor(BASE)(data, True)['inputs'][domain]
+    stacked = dict(inputs=torch.stack(data['inputs']), data_samples=data['data_samples'])
+    torch.testing.assert_close(DomainDataPreprocessor(BASE)(stacked, True)['inputs'][domain], want, rtol=0, atol=0)
+    data['inputs'][1] = data['inputs'][1][:, :6]
+    out = DomainDataPreprocessor(BASE)(data, True)['inputs'][domain]
+    torch.testing.assert_close(out[0], want[0], rtol=0, atol=0)
+    torch.testing.assert_close(out[1, :, :, :6], want[1, :, :, :6], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('domain', ['pair', 'clip'])
+def test_samples_of_different_lengths_in_one_batch_are_refused(domain):
+    data = batch([domain] * 2)
     data['inputs'][1] = data['inputs'][1].repeat(2, 1, 1)
-    with pytest.raises(ValueError, match=r'as many pictures of 3 channels each, got \[3, 6\]'):
+    with pytest.raises(ValueError, match=rf'{domain}s of one batch .* pictures of 3 channels each, got \[3, 6\]'):
         DomainDataPreprocessor(BASE)(data, True)
