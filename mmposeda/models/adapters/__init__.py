@@ -6,7 +6,10 @@ from .geometric_reconstruction import GeometricReconstruction
 from .image_vae_training import ImageVAETraining
 from .lifting import LiftingAdapter, SupervisedLifter
 from .pose_aug import PoseAug
+from .pose_embedding import PoseEmbeddingTraining
 from .regda import RegDA
+from .relation_distillation import RelationDistillation
+from .relation_pretraining import MotionEmbeddingTraining, RelationTraining
 from .source_only import SourceOnly
 from .style_training import StyleTraining
 from .udape import UDAPE
@@ -23,8 +26,12 @@ __all__ = [
     'ImageVAETraining',
     'LiftingAdapter',
     'MeanTeacherAdapter',
+    'MotionEmbeddingTraining',
     'PoseAug',
+    'PoseEmbeddingTraining',
     'RegDA',
+    'RelationDistillation',
+    'RelationTraining',
     'SourceOnly',
     'StyleTraining',
     'SupervisedLifter',

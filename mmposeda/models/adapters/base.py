@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 
 import torch
@@ -23,6 +24,20 @@ def prefixed(prefix: str, losses: dict) -> dict:
 def without_sum(logged: dict) -> dict:
     """What ``parse_losses`` logs, without the sum, which is another in each update of an iteration."""
     return {key: value for key, value in logged.items() if key != 'loss'}
+
+
+def filled(name: str, given: Mapping[str, float] | None, defaults: Mapping[str, float]) -> dict[str, float]:
+    """Factors by name: the defaults, and those given over them.
+
+    Raises:
+        ValueError: A name that the defaults lack, or a negative factor.
+    """
+    given = dict(given or {})
+    if set(given) - set(defaults):
+        raise ValueError(f'{name} are of {", ".join(defaults)}, got {", ".join(given)}')
+    if given and min(given.values()) < 0:
+        raise ValueError(f'{name} must not be negative, got {given}')
+    return {**defaults, **given}
 
 
 def flip_pairs(data_samples: list) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from mmposeda.registry import MODELS
 from ..losses.feature_gan import discriminator_loss, generator_loss
 from ..modes import evaluating, untracked_statistics
 from ..parallel import load_own_buffers, own_buffers, update_part
-from .base import DomainAdapter, prefixed, without_sum
+from .base import DomainAdapter, filled, prefixed, without_sum
 
 PHASES = ('warm_up', 'causal')
 NUISANCES = ('posterior', 'prior', 'mixed')
@@ -100,10 +100,6 @@ class CausalIntervention(DomainAdapter):
         ):
             if value not in known:
                 raise ValueError(f'{name} must be one of {known}, got {value!r}')
-        if set(weights or {}) - set(WEIGHTS):
-            raise ValueError(f'weights are of {", ".join(WEIGHTS)}, got {", ".join(weights)}')
-        if weights and min(weights.values()) < 0:
-            raise ValueError(f'weights must not be negative, got {dict(weights)}')
         if cond_pose and real_pool != 'source':
             raise ValueError("cond_pose=True wants real_pool='source': the pose of unlabelled pictures is not known")
         dim, pose_dim = self._sizes()
@@ -115,7 +111,7 @@ class CausalIntervention(DomainAdapter):
         )
         sizes['pose_dim'] = pose_dim if cond_pose else 0
         self.discriminator = MODELS.build({'type': 'FeatureDiscriminator', **(discriminator or {}), **sizes})
-        self.phase, self.weights = phase, {**WEIGHTS, **(weights or {})}
+        self.phase, self.weights = phase, filled('weights', weights, WEIGHTS)
         self.u_source, self.real_pool, self.cond_pose = u_source, real_pool, cond_pose
         self.refresh_generator, self.target_statistics = refresh_generator, target_statistics
         if phase == 'warm_up':

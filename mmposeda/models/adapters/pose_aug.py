@@ -18,7 +18,7 @@ from ..losses.pose_augmentation import band_loss, exponential_feedback, group_er
 from ..networks.pose_augmentor import AugmentedPose
 from ..parallel import load_own_buffers, own_buffers, update_part
 from ..replay_pool import ReplayPool
-from .base import without_sum
+from .base import filled, without_sum
 from .lifting import LiftingAdapter
 
 #: Factors of the augmentor's losses (authors' code).
@@ -120,8 +120,6 @@ class PoseAug(LiftingAdapter):
             raise ValueError(f'feedback must be one of {FEEDBACKS}, got {feedback!r}')
         if feedback_mode not in ('eval', 'train'):
             raise ValueError(f"feedback_mode must be 'eval' or 'train', got {feedback_mode!r}")
-        if set(weights or {}) - set(WEIGHTS):
-            raise ValueError(f'weights are of {", ".join(WEIGHTS)}, got {", ".join(weights)}')
         if disc_interval < 1:
             raise ValueError(f'disc_interval must be at least 1, got {disc_interval}')
         joints = dict(skeleton=self.skeleton.name)
@@ -129,7 +127,7 @@ class PoseAug(LiftingAdapter):
         self.disc3d = MODELS.build({**joints, **disc3d}) if disc3d else None
         self.disc2d = MODELS.build({'num_joints': self.skeleton.num_joints, **disc2d}) if disc2d else None
         self.tree = KinematicTree(self.skeleton)
-        self.weights = {**WEIGHTS, **(weights or {})}
+        self.weights = filled('weights', weights, WEIGHTS)
         self.feedback, self.feedback_mode = feedback, feedback_mode
         self.hard_ratio_ba, self.hard_ratio_rt = hard_ratio_ba, hard_ratio_rt
         self.hard_width_ba, self.hard_width_rt = hard_width_ba, hard_width_rt
