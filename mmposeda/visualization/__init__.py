@@ -6,8 +6,10 @@ from .panels import adaptation_panel, draw_skeleton, grid, to_uint8
 from .poses3d import augmentation_sheet, distribution_figure
 from .predictions import draw_pose, prediction_panel
 from .reconstruction import reconstruction_panel
+from .relations import RelationPairs, non_localness_figure, prediction_sheet, relation_sheet, walk_sheet
 
 __all__ = [
+    'RelationPairs',
     'accuracy_bars',
     'adaptation_panel',
     'augmentation_sheet',
@@ -19,11 +21,15 @@ __all__ = [
     'feature_map',
     'grid',
     'hardest_sheet',
+    'non_localness_figure',
     'prediction_panel',
+    'prediction_sheet',
     'quality_curves',
     'reconstruction_panel',
     'reconstruction_rows',
+    'relation_sheet',
     'sensitivity_figure',
     'similarity_map',
     'to_uint8',
+    'walk_sheet',
 ]

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter
 from mmposeda.structures.body_angles import bone_angles, bone_triplets, view_angles
 from mmposeda.structures.skeleton import Skeleton
 
-from .sticks3d import colored_links, draw_2d, draw_3d, note, parsed_metainfo, reach_of
+from .sticks3d import colored_links, draw_2d, draw_3d, note, parsed_metainfo, reach_of, side_colors
 from .style import COLORS, new_figure, tidy
 
 #: What :func:`augmentation_sheet` shows, in order, and how its columns are headed.
@@ -67,11 +67,8 @@ def augmentation_sheet(
         outside = int((~(np.abs(points) <= [1, aspect])).any(1).sum())
         note(line[-1], f'{outside} of {len(points)} joints outside' if outside else 'in the frame')
     where = dict(ha='left', va='top', fontsize=8)
-    for i, side in enumerate(('right', 'left')):
-        of_side = [all(side in skeleton.joint_names[joint] for joint in link) for link in links]
-        if any(of_side):
-            color = colors[of_side.index(True)]
-            grid[0, 0].text(0.03, 0.97 - 0.08 * i, side, color=color, transform=grid[0, 0].transAxes, **where)
+    for i, (side, color) in enumerate(side_colors(skeleton, links, colors).items()):
+        grid[0, 0].text(0.03, 0.97 - 0.08 * i, side, color=color, transform=grid[0, 0].transAxes, **where)
     grid[0, 1].text(0.03, 0.97, 'grey: before', color='#8C8C8C', transform=grid[0, 1].transAxes, **where)
     if title:
         figure.suptitle(title, fontsize=12, y=1 - 0.1 / height, va='top')

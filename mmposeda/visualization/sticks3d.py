@@ -14,10 +14,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Polygon, Rectangle
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from mmposeda.structures.skeleton import metainfo_path
+from mmposeda.structures.skeleton import Skeleton, metainfo_path
 
 _GHOST, _SHADOW, _FLOOR = '#BDBDBD', '#DADADA', '#F4F4F4'
-_AZIMUTH, _ELEVATION = np.radians(30), np.radians(14)  # of the eye that looks at 3D poses
+#: Azimuth and elevation of the eye that looks at 3D poses, degrees: the camera's are (0, 0), from the side (90, 0).
+EYE = (30.0, 14.0)
 
 
 def parsed_metainfo(metainfo: str | Mapping) -> Mapping:
@@ -41,9 +42,19 @@ def colored_links(info: Mapping) -> tuple[np.ndarray, np.ndarray]:
     return links, colors * np.minimum(1, (0.3 / np.maximum(luminance, 1e-6)) ** (1 / 2.2))[:, None]
 
 
-def reach_of(*poses: np.ndarray) -> float:
+def side_colors(skeleton: Skeleton, links: np.ndarray, colors: np.ndarray) -> dict[str, np.ndarray]:
+    """'right' and 'left' -> colour (3,) of the first link whose joints both bear it in their names."""
+    found = {}
+    for side in ('right', 'left'):
+        of_side = [all(side in skeleton.joint_names[joint] for joint in link) for link in links]
+        if any(of_side):
+            found[side] = colors[of_side.index(True)]
+    return found
+
+
+def reach_of(*poses: np.ndarray, eye: tuple[float, float] = EYE) -> float:
     """Half side of the square that has room for each of some poses (J, 3), in metres; 0.1 at least."""
-    extents = [np.abs(_seen(_finite(pose) - _middle(pose))[:, :2]).max(initial=0) for pose in poses]
+    extents = [np.abs(_seen(_finite(pose) - _middle(pose), eye)[:, :2]).max(initial=0) for pose in poses]
     return max(0.1, 1.15 * float(max(extents)))
 
 
@@ -58,34 +69,42 @@ def _middle(pose: np.ndarray) -> np.ndarray:
     return (pose.min(0) + pose.max(0)) / 2 if len(pose) else np.zeros(3)
 
 
-def _seen(points: np.ndarray) -> np.ndarray:
+def _seen(points: np.ndarray, eye: tuple[float, float]) -> np.ndarray:
     """Points (..., 3) as the eye sees them: right, up, and away from it."""
+    azimuth, elevation = np.radians(eye)
     x, y, z = np.moveaxis(points, -1, 0)
-    x, z = x * np.cos(_AZIMUTH) + z * np.sin(_AZIMUTH), z * np.cos(_AZIMUTH) - x * np.sin(_AZIMUTH)
-    up, away = z * np.sin(_ELEVATION) - y * np.cos(_ELEVATION), z * np.cos(_ELEVATION) + y * np.sin(_ELEVATION)
+    x, z = x * np.cos(azimuth) + z * np.sin(azimuth), z * np.cos(azimuth) - x * np.sin(azimuth)
+    up, away = z * np.sin(elevation) - y * np.cos(elevation), z * np.cos(elevation) + y * np.sin(elevation)
     return np.stack([x, up, away], -1)
 
 
 def draw_3d(
-    axes: Axes, pose: np.ndarray, links: np.ndarray, colors: np.ndarray, reach: float, before: np.ndarray | None = None
+    axes: Axes,
+    pose: np.ndarray,
+    links: np.ndarray,
+    colors: np.ndarray,
+    reach: float,
+    before: np.ndarray | None = None,
+    eye: tuple[float, float] = EYE,
 ) -> None:
     """Draw a pose (J, 3) from above and aside, with its shadow on a floor at its lowest joint.
 
     Args:
         axes (Axes): Where to; they show ``reach`` metres to each side at least.
         before (np.ndarray, optional): (J, 3), drawn grey behind it, about the same centre.
+        eye (tuple[float, float]): Azimuth and elevation, degrees.
     """
     middle = _middle(pose)
     pose = pose - middle
     floor = max(_finite(pose)[:, 1], default=0.0)
     corners = 0.6 * reach * np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]]) + [0, floor, 0]
-    axes.add_patch(Polygon(_seen(corners)[:, :2], color=_FLOOR, linewidth=0))
-    shadow = _seen(np.stack([pose[:, 0], np.full(len(pose), floor), pose[:, 2]], 1))
+    axes.add_patch(Polygon(_seen(corners, eye)[:, :2], color=_FLOOR, linewidth=0))
+    shadow = _seen(np.stack([pose[:, 0], np.full(len(pose), floor), pose[:, 2]], 1), eye)
     axes.add_collection(LineCollection(shadow[links][..., :2], colors=_SHADOW, linewidths=1.6, capstyle='round'))
     if before is not None:
-        lines = _seen(before - middle)[links][..., :2]
+        lines = _seen(before - middle, eye)[links][..., :2]
         axes.add_collection(LineCollection(lines, colors=_GHOST, linewidths=1.3, capstyle='round'))
-    seen = _seen(pose)
+    seen = _seen(pose, eye)
     _limbs(axes, seen[..., :2], links, colors, seen[links][..., 2].mean(1))
     _show(axes, reach, -1.3 * reach, 0.94 * reach)
 
@@ -97,6 +116,15 @@ def draw_2d(axes: Axes, points: np.ndarray, aspect: float, links: np.ndarray, co
     extent = np.ptp(_finite(points), 0).max() / side if len(_finite(points)) else 0.0
     _limbs(axes, points, links, colors, np.zeros(len(links)), width=float(np.clip(3 * extent, 0.9, 2)))
     _show(axes, side, 1.16 * side, -side)
+
+
+def draw_over(axes: Axes, picture: np.ndarray, points: np.ndarray, links: np.ndarray, colors: np.ndarray) -> None:
+    """Draw points (J, 2), pixels, over an RGB picture (h, w, 3), cut at its edge."""
+    axes.imshow(picture, interpolation='bilinear')
+    _limbs(axes, points, links, colors, np.zeros(len(links)), width=1.5)
+    height, width = picture.shape[:2]
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.axis('off')
 
 
 def note(axes: Axes, text: str) -> None:
