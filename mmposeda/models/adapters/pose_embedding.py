@@ -175,12 +175,14 @@ class PoseEmbeddingTraining(MotionModel):
     def _count(self, logged: dict[str, Tensor]) -> None:
         """Sum the shares of the phase; now and then look at them, and go on to the next phase."""
         names = dict(warm_up=('pose_rec',), discriminator=('disc_fake', 'disc_real'), generator=('pose_fooled',))
-        seen = {name: logged[name].detach() for name in names[self.phase]}
+        # NonFiniteHook has fetched what is logged; without it the device is not waited for
+        seen = {name: torch.as_tensor(logged[name]).detach() for name in names[self.phase]}
         self._sums = seen if self._sums is None else {name: self._sums[name] + x for name, x in seen.items()}
         self._steps += 1
         if self._steps % self.check_every:
             return
         means = torch.stack([self._sums[name] for name in names[self.phase]]) / self.check_every
+        means = means.to(next(self.parameters()).device)
         all_reduce(means, 'mean')
         means, self._sums = means.tolist(), None
         if self.phase == 'warm_up':
