@@ -114,6 +114,18 @@ def test_methods_come_from_a_file_and_an_evaluation_by_difficulty_is_made_up_for
     assert run.has_result(binned=True)
 
 
+def test_rows_may_change_their_config(bench, configs, capsys):
+    config = configs['source_only']
+    args = bench.parse_args(
+        [f'plain={config}', f"longer={config} stages.0.train_cfg.max_iters=8 model.type='inplane(50)'"]
+    )
+    assert args.methods['plain'] == (str(config), [])
+    assert args.methods['longer'] == (str(config), ['stages.0.train_cfg.max_iters=8', 'model.type=inplane(50)'])
+    with pytest.raises(SystemExit):
+        bench.parse_args([f'plain={config} longer'])
+    assert 'and maybe KEY=VALUE after it' in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.name != 'posix', reason='flock')
 def test_one_benchmark_a_folder(bench, configs, tmp_path):
     import fcntl

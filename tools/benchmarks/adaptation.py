@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -35,7 +36,11 @@ def parse_args(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, fromfile_prefix_chars='@'
     )
     parser.add_argument(
-        'methods', nargs='+', metavar='NAME=CONFIG', help='rows of the table, in this order; @FILE: one a line in FILE'
+        'methods',
+        nargs='+',
+        metavar='NAME=CONFIG',
+        help='rows of the table, in this order, "NAME=CONFIG KEY=VALUE ..." with changes of the config; @FILE: one a '
+        'line in FILE',
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/adaptation'))
@@ -50,20 +55,23 @@ def parse_args(argv=None):
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='merged over every config')
     parser.add_argument('--table', action='store_true', help='only print the table of what is there')
     args = parser.parse_args(argv)
-    names = [entry.partition('=')[0] for entry in args.methods]
+    names, rows = [], {}
     for entry in args.methods:
-        name, _, config = entry.partition('=')
-        if not re.fullmatch(r'[\w.-]+', name) or not config:
-            parser.error(f'expected NAME=CONFIG, got {entry!r}')
+        row, *options = shlex.split(entry) or ['']
+        name, _, config = row.partition('=')
+        if not re.fullmatch(r'[\w.-]+', name) or not config or not all('=' in option for option in options):
+            parser.error(f'expected NAME=CONFIG, and maybe KEY=VALUE after it, got {entry!r}')
         if not Path(config).is_file():
             parser.error(f'there is no config {config!r} (of {name})')
+        names.append(name)
+        rows[name] = config, options
     if len(set(names)) < len(names):
         parser.error(f'two methods have one name: {" ".join(names)}')
     if args.jobs < 1:
         parser.error(f'--jobs must be at least 1, got {args.jobs}')
     if args.pin and not hasattr(os, 'sched_setaffinity'):
         parser.error('--pin needs Linux: leave it out')
-    args.methods = dict(entry.split('=', 1) for entry in args.methods)
+    args.methods = rows
     args.cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count() or 1)
     args.threads = args.threads or max(1, len(args.cores) // args.jobs)
     return args
@@ -256,9 +264,9 @@ def main(argv=None) -> int:
     """Run the command; the exit status is 1 if a run has failed."""
     args = parse_args(argv)
     runs = [
-        Run(name, config, seed, args.work_dir / name / f'seed_{seed}', args.cfg_options)
+        Run(name, config, seed, args.work_dir / name / f'seed_{seed}', [*args.cfg_options, *options])
         for seed in args.seeds
-        for name, config in args.methods.items()
+        for name, (config, options) in args.methods.items()
     ]
     missing = 0
     if not args.table:
