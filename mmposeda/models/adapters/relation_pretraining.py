@@ -98,6 +98,9 @@ class MotionEmbeddingTraining(MotionModel):
             as fast, so that they would be foreign to the space: hence 1 and 2 (our choice).
         views (Mapping, optional): See :class:`MotionModel`.
         init_cfg (dict, optional): Initialisation of MMEngine's.
+
+    Raises:
+        ValueError: No frame or no speed.
     """
 
     def __init__(
@@ -125,7 +128,7 @@ class MotionEmbeddingTraining(MotionModel):
             z = self.pose.encode(motion)
         v, back = self.motion(z)
         error = (self.pose.pose(back) - motion).square().mean()
-        return dict(loss_motion=error, latent_spread=v.detach().std(0).mean())
+        return dict(loss_motion=error, latent_spread=v.detach().std(0, correction=0).mean())
 
 
 @MODELS.register_module()
@@ -149,6 +152,9 @@ class RelationTraining(MotionModel):
             the authors' code.
         views (Mapping, optional): See :class:`MotionModel`.
         init_cfg (dict, optional): Initialisation of MMEngine's.
+
+    Raises:
+        ValueError: An unknown target or relation, or numbers that do not fit.
     """
 
     def __init__(
@@ -165,12 +171,16 @@ class RelationTraining(MotionModel):
         super().__init__(pose, views, init_cfg)
         if target not in TARGETS:
             raise ValueError(f'target must be one of {TARGETS}, got {target!r}')
+        if frames < 1 or poses_per_clip < 1:
+            raise ValueError(f'frames and poses_per_clip must be from 1 on, got {frames} and {poses_per_clip}')
         self.motion = MODELS.build(motion)
         for part in (self.pose, self.motion):
             part.requires_grad_(False)
         relations = relations if isinstance(relations, Mapping) else dict(relations=relations)
         sizes = dict(pose_dim=self.pose.latent, motion_dim=self.motion.dim, scale=self.pose.scale)
         self.relations = MODELS.build({'type': 'RelationNetworks', **sizes, **relations})
+        for relation in self.relations.relations:
+            relation.window(frames)  # refuses odd numbers now, not at the first batch
         self.frames, self.poses_per_clip, self.target = frames, poses_per_clip, target
 
     def loss(self, clips: Tensor) -> dict[str, Tensor]:
