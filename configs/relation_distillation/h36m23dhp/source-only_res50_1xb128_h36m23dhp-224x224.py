@@ -1,0 +1,3 @@
+_base_ = ['all_res50_1xb8_h36m23dhp-224x224.py']
+
+stages = [_base_.stages[0], _base_.stages[2]]
