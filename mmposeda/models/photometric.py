@@ -55,9 +55,10 @@ class PhotometricChange(nn.Module):
 
     def forward(self, images: Tensor, probability: float = 1.0) -> Tensor:
         """Change pictures (B, 3, h, w), RGB in [0, 1], each with the given probability; the result is in [0, 1] too."""
-        matrix, shift = self._drawn(len(images), probability, images.device)
-        mixed = torch.einsum('bij,bjhw->bihw', matrix.to(images.dtype), images)
-        return (mixed + shift.to(images.dtype)[:, None, None, None]).clamp(0, 1)
+        with torch.autocast(images.device.type, enabled=False):  # half precision would round colours
+            matrix, shift = self._drawn(len(images), probability, images.device)
+            mixed = torch.einsum('bij,bjhw->bihw', matrix.to(images.dtype), images)
+            return (mixed + shift.to(images.dtype)[:, None, None, None]).clamp(0, 1)
 
     def _drawn(self, count: int, probability: float, device) -> tuple[Tensor, Tensor]:
         """Matrices (B, 3, 3) and shifts (B,)."""
