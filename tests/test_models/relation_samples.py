@@ -103,6 +103,20 @@ def prepared(model, batch):
     return model.data_preprocessor(batch, True)
 
 
+def logged(model, batch):
+    """Losses and shares of a batch, as numbers."""
+    return {key: float(value) for key, value in model(**prepared(model, batch), mode='loss').items()}
+
+
+def batch_for(loss, **kwargs):
+    return labelled(**kwargs) if loss == 'source' else clips(loss, **kwargs)
+
+
+def shown(model, batch):
+    """Normalised clips (B, W, 3, h, w)."""
+    return prepared(model, batch)['inputs']['clip']
+
+
 def snapshot(model):
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 

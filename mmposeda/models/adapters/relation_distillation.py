@@ -75,7 +75,7 @@ class RelationDistillation(DomainAdapter):
 
     Raises:
         TypeError: An estimator without such a head, or a backbone whose adapted part is not known.
-        ValueError: Parts that the estimator lacks, an unknown level, or shares outside [0, 1].
+        ValueError: Parts that the estimator lacks or that cannot learn, an unknown level, or numbers out of range.
     """
 
     needed_domains = ('clip',)
@@ -105,10 +105,16 @@ class RelationDistillation(DomainAdapter):
             raise ValueError(f"stop_positive holds 'pose', 'motion' or both, got {stop_positive!r}")
         if not 0 <= change <= 1:
             raise ValueError(f'change is a share and must lie in [0, 1], got {change}')
+        if frames < 1:
+            raise ValueError(f'frames must be from 1 on, got {frames}')
+        if not temperature > 0:
+            raise ValueError(f'temperature must be above 0, got {temperature}')
         self.motion = MODELS.build(motion)
         relations = relations if isinstance(relations, Mapping) else dict(relations=relations)
         sizes = dict(pose_dim=self.pose.latent, motion_dim=self.motion.dim, scale=self.pose.scale)
         self.relations = MODELS.build({'type': 'RelationNetworks', **sizes, **relations})
+        for relation in self.relation_list:
+            relation.window(frames)  # refuses odd numbers now, not at the first batch
         head = dict(type='ProjectionHead', **(projection or {}))
         width = self.student.head.first[0].out_features
         self.pose_projection = MODELS.build({**head, 'in_channels': width})
@@ -116,8 +122,14 @@ class RelationDistillation(DomainAdapter):
         self.photometric = PhotometricChange(**(photometric or {}))
         self.frames, self.size, self.temperature, self.change = frames, size, temperature, change
         self.stop_positive = tuple(stop_positive)
-        self._free(self._default_adapt() if adapt is None else adapt)
+        adapt = self._default_adapt() if adapt is None else adapt
+        self._free(adapt)
         self.train(self.training)
+        if not any(p.requires_grad for p in self.student.parameters()):
+            raise ValueError(
+                f'nothing of the estimator learns: adapt={list(adapt)} has no weights that are not fixed. Set '
+                'frozen_stages of the backbone to -1, or name other parts'
+            )
 
     @property
     def pose(self) -> nn.Module:
@@ -178,12 +190,12 @@ class RelationDistillation(DomainAdapter):
         return self._relate(relation, clips)
 
     def check_domains(self, inputs: dict[str, Tensor]) -> None:
-        """Check that a batch has clips or labelled pictures.
+        """Check that a batch has clips alone or labelled pictures alone.
 
         Raises:
-            ValueError: It has neither, or both.
+            ValueError: It has anything else.
         """
-        if len({'clip', 'source'} & set(inputs)) != 1:
+        if set(inputs) not in ({'clip'}, {'source'}):
             raise ValueError(
                 f'{type(self).__name__} takes batches of clips or of labelled pictures, got {", ".join(inputs)}: take '
                 'turns by a TurnSampler over UnlabeledVideoDataset'
@@ -247,7 +259,7 @@ class RelationDistillation(DomainAdapter):
             after = self.latents(self.seen(positives, relation, self.change))
             if relation.level == 'motion':
                 after = self.motion.encode(after.unflatten(0, (count, -1)))
-        spread = before.detach().std(0).mean()
+        spread = before.detach().std(0, correction=0).mean()
         if relation.level == 'motion':
             before = self.motion.encode(before.unflatten(0, (count, -1)))
         told = self.relations.after(relation, before)
