@@ -108,9 +108,10 @@ class LossOptimWrapperConstructor:
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         self.losses = {key: cfg and dict(cfg) for key, cfg in optim_wrapper_cfg.items() if key != 'type'}
         self.default = self.losses.pop('default', None)
-        for name, cfg in {'default': self.default, **self.losses}.items():
-            _check_once(name, cfg or {})
-        if paramwise_cfg or any('paramwise_cfg' in (cfg or {}) for cfg in self.losses.values()):
+        given = {name: cfg or {} for name, cfg in {'default': self.default, **self.losses}.items()}
+        for name, cfg in given.items():
+            _check_once(name, cfg)
+        if paramwise_cfg or any('paramwise_cfg' in cfg for cfg in given.values()):
             raise ValueError(f'{type(self).__name__} has one rate a loss and takes no paramwise_cfg')
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
