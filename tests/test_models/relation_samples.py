@@ -53,6 +53,21 @@ def build(seed=0, **kwargs):
     return model.train()
 
 
+#: what is trained before the adaptation
+STAGES = dict(
+    PoseEmbeddingTraining=dict(pose=POSE),
+    MotionEmbeddingTraining=dict(pose=POSE, motion=MOTION, frames=FRAMES),
+    RelationTraining=dict(
+        pose=POSE, motion=MOTION, frames=FRAMES, relations=dict(relations=('flip', *RELATIONS), hidden=(16,))
+    ),
+)
+
+
+def stage(name, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    return MODELS.build(dict(type=name, **{**copy.deepcopy(STAGES[name]), **kwargs})).train()
+
+
 def optimisers(model, optimizer=None, **losses):
     cfg = dict(
         constructor='LossOptimWrapperConstructor', default=dict(optimizer=optimizer or dict(type='Adam', lr=1e-3))

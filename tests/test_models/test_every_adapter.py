@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import relation_samples
 import torch
 import volume_samples
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -30,8 +31,13 @@ ADAPTERS = dict(
         ),
     ),
     CausalIntervention=dict(vae=volume_samples.VAE, generator=dict(hidden=(16,)), discriminator=dict(hidden=16)),
+    RelationDistillation={},
+    **dict.fromkeys(relation_samples.STAGES, {}),
 )
-PARTS = ('generator', 'discriminator', 'student')
+# Those of several optimisers, one a part.
+PARTS = dict(
+    CausalIntervention=('generator', 'discriminator', 'student'), PoseEmbeddingTraining=('pose', 'discriminator')
+)
 
 
 @pytest.fixture
@@ -41,6 +47,10 @@ def batch_for(make_batch):
     def make(name, seed=0):
         if name == 'CausalIntervention':
             return volume_samples.batch(seed=seed)
+        if name == 'RelationDistillation':
+            return relation_samples.clips('flip_inplane(50)', seed=seed)
+        if name in relation_samples.STAGES:
+            return relation_samples.motion(seed=seed)
         data = make_batch(seed=seed)
         if name != 'GeometricReconstruction':
             return data
@@ -65,21 +75,34 @@ class Bfloat16Wrapper(OptimWrapper):
         return torch.autocast('cpu', torch.bfloat16)
 
 
-def start(name, estimator, wrapper=OptimWrapper, **options):
+def build(name, estimator):
+    if name == 'RelationDistillation':
+        return relation_samples.build()
+    if name in relation_samples.STAGES:
+        return relation_samples.stage(name)
     torch.manual_seed(0)
     estimator = volume_samples.estimator() if name == 'CausalIntervention' else estimator
-    model = MODELS.build(dict(type=name, estimator=copy.deepcopy(estimator), **ADAPTERS[name])).train()
+    return MODELS.build(dict(type=name, estimator=copy.deepcopy(estimator), **ADAPTERS[name])).train()
+
+
+def start(name, estimator, wrapper=OptimWrapper, **options):
+    model = build(name, estimator)
     if name == 'CCSSL':
         model.table.fill(torch.full((8, 3, 2), 16.0), torch.ones(8, 3), torch.ones(8, 3), 1)
-    if name == 'CausalIntervention' and not options:
-        parts = {part: getattr(model, part).parameters() for part in PARTS}
-        return model, OptimWrapperDict(**{part: wrapper(torch.optim.SGD(p, 0.1)) for part, p in parts.items()})
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return model, wrapper(torch.optim.SGD(parameters, 0.1), **options)
+    groups = {part: getattr(model, part).parameters() for part in PARTS.get(name, ())}
+    if name == 'RelationDistillation':
+        groups = {loss: model.trained_by(loss) for loss in model.losses}
+    if groups and not options:
+        return model, OptimWrapperDict(**{part: wrapper(torch.optim.SGD(p, 0.1)) for part, p in groups.items()})
+    return model, wrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1), **options)
+
+
+def learning(model):
+    return [p for p in getattr(model, 'student', model).parameters() if p.requires_grad]
 
 
 def snapshot(model):
-    return [p.detach().clone() for p in model.student.parameters()]
+    return [p.detach().clone() for p in learning(model)]
 
 
 @pytest.mark.parametrize('name', ADAPTERS)
@@ -89,10 +112,10 @@ def test_mixed_precision(name, estimator, batch_for):
     logged = model.train_step(batch_for(name), wrapper)
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logged.values())
     assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in model.parameters())
-    assert any(not torch.equal(a, b) for a, b in zip(before, model.student.parameters()))
+    assert any(not torch.equal(a, b) for a, b in zip(before, learning(model)))
     plain, wrapper = start(name, estimator)
     exact = plain.train_step(batch_for(name), wrapper)
-    key = next(key for key in exact if key.startswith('sup_loss'))
+    key = next(key for start in ('sup_loss', '') for key in exact if key.startswith(start) and 'loss' in key)
     assert float(logged[key]) == pytest.approx(float(exact[key]), rel=0.05)
 
 
@@ -101,12 +124,13 @@ def test_accumulated_gradients(name, estimator, batch_for):
     model, wrapper = start(name, estimator, accumulative_counts=2)
     wrapper.initialize_count_status(model, 0, 4)
     before = snapshot(model)
-    refused = dict(RegDA='three updates.*use a larger batch', CausalIntervention='PartOptimWrapperConstructor')
+    refused = dict.fromkeys(PARTS, 'PartOptimWrapperConstructor')
+    refused.update(RegDA='three updates.*use a larger batch', RelationDistillation='LossOptimWrapperConstructor')
     if name in refused:
         with pytest.raises(ValueError, match=refused[name]):
             model.train_step(batch_for(name), wrapper)
         return
     model.train_step(batch_for(name, seed=0), wrapper)
-    assert all(torch.equal(a, b) for a, b in zip(before, model.student.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(before, learning(model)))
     model.train_step(batch_for(name, seed=1), wrapper)
-    assert any(not torch.equal(a, b) for a, b in zip(before, model.student.parameters()))
+    assert any(not torch.equal(a, b) for a, b in zip(before, learning(model)))

@@ -214,6 +214,18 @@ class TestColours:
             torch.testing.assert_close(model.seen(pixels, change=1.0), pixels, atol=1e-4, rtol=0)
 
 
+class TestHalfPrecision:
+    @pytest.mark.parametrize('loss', [*LOSSES, 'source'])
+    def test_changes_the_networks_only(self, loss):
+        model = build(photometric=dict(hue=0.0, saturation=(1, 1), value=0.0, brightness=(1, 1)))
+        exact = logged(model, batch_for(loss))
+        with torch.autocast('cpu', torch.bfloat16):
+            half = model(**prepared(model, batch_for(loss)), mode='loss')
+        assert all(value.dtype == torch.float32 for value in half.values())
+        for key, value in exact.items():
+            assert float(half[key]) == pytest.approx(value, rel=0.1, abs=0.01)
+
+
 class TestMargin:
     def with_margin(self, batch, margin, seed=9):
         """Around each picture, noise of another seed."""
