@@ -55,6 +55,15 @@ def test_prints_what_the_causal_intervention_takes(speed, capsys):
     assert re.search(r'^prediction, adapter / estimator [\d.]+ \(', output, re.M)
 
 
+def test_prints_what_relation_distillation_takes(speed, capsys):
+    speed.main(['--method', 'relation', *TINY])
+    output = capsys.readouterr().out
+    assert re.search(r'^relation, ResNet-18, 32 px, 2 \+ 2, cpu, wall time$', output, re.M)
+    found = ratios(output)
+    assert found.keys() == {'step / bare'} and found['step / bare'] > 0.5
+    assert re.search(r'^all of the estimator adapting / this step [\d.]+ \(', output, re.M)
+
+
 def test_prints_what_the_reconstruction_takes(speed, capsys, monkeypatch):
     """Without another process for the peak of the memory, which here is that of the tests."""
     import step_reconstruction

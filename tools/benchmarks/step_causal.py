@@ -7,17 +7,14 @@ autoencoder's encoder on all pictures, generator and discriminator; no losses be
 
 from __future__ import annotations
 
-import statistics
 from argparse import Namespace
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
-from step_common import Contest
-from step_speed import seconds
+from step_common import Contest, ratio
 
 from mmposeda.registry import MODELS
 
@@ -98,16 +95,9 @@ def contest(args: Namespace) -> Contest:
             network(source, None, mode='tensor')
 
     def details():
-        lines = [_ratio(args, 'step / supervised step on the source', step, source_only)]
+        lines = [ratio(args, 'step / supervised step on the source', step, source_only)]
         model.eval(), plain.eval()
-        lines += [_ratio(args, 'prediction, adapter / estimator', lambda: predicted(model), lambda: predicted(plain))]
+        lines += [ratio(args, 'prediction, adapter / estimator', lambda: predicted(model), lambda: predicted(plain))]
         return '\n'.join(lines)
 
     return Contest(step, bare, details=details)
-
-
-def _ratio(args: Namespace, name: str, first: Callable[[], None], second: Callable[[], None]) -> str:
-    """A line with the ratio of two functions' medians, called in turn."""
-    pairs = [[seconds(f, args.device, args.now) for f in (first, second)] for _ in range(args.repeats)]
-    ours, theirs = (1000 * statistics.median(times) for times in zip(*pairs))
-    return f'{name} {ours / theirs:.2f} ({ours:.1f} / {theirs:.1f} ms)'

@@ -1,8 +1,8 @@
 """Time of an adaptation step against the bare networks, and against the authors' own step.
 
 Prints medians and their ratios, all measured in one process, in turn. The step is everything between two batches; what
-the bare time holds is said in step_udape.py, step_regda.py, step_causal.py, step_reconstruction.py, where a step is
-that of the pairs alone, and step_poseaug.py, where it is an epoch.
+the bare time holds is said in step_udape.py, step_regda.py, step_causal.py, step_relation.py, step_reconstruction.py,
+where a step is that of the pairs alone, and step_poseaug.py, where it is an epoch.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 
 import torch
 from mmengine.registry import init_default_scope
+from step_common import seconds
 
 import mmposeda  # noqa: F401  (makes MMPose importable)
 
@@ -25,6 +26,7 @@ METHODS = dict(
     poseaug='jfzhang95/PoseAug',
     reconstruction=None,  # there is no code of the authors
     causal=None,
+    relation=None,  # TensorFlow 1
 )
 
 
@@ -39,7 +41,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--batch',
         type=int,
-        help='samples per domain, 16; the papers use 32. poseaug: poses, 1024. reconstruction: pairs, 8',
+        help='samples per domain, 16; the papers use 32. poseaug: poses, 1024. reconstruction: pairs, 8. '
+        'relation: clips, 2',
     )
     parser.add_argument('--repeats', type=int, help='7, or 3 epochs of poseaug')
     parser.add_argument('--style', choices=('none', 'statistics', 'adain'), default='none', help='transfer of UDAPE')
@@ -68,7 +71,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     if args.reference and not METHODS[args.method]:
         parser.error(f'there is no public code of the authors of --method {args.method}: leave --reference out')
     epochs = args.method == 'poseaug'
-    args.batch = args.batch or dict(poseaug=1024, reconstruction=8).get(args.method, 16)
+    args.batch = args.batch or dict(poseaug=1024, reconstruction=8, relation=2).get(args.method, 16)
     args.repeats = args.repeats or (3 if epochs else 7)
     if args.workers is None:  # what other processes do, this one's clock does not see
         args.workers = 0 if args.clock == 'processor' else 2
@@ -77,17 +80,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
             f'--poses {args.poses} must be a multiple of --batch {args.batch}: we leave out a smaller last batch'
         )
     return args
-
-
-def seconds(function, device: str, clock) -> float:
-    """Time of one call, with the device drained before and after."""
-    if device.startswith('cuda'):
-        torch.cuda.synchronize()
-    start = clock()
-    function()
-    if device.startswith('cuda'):
-        torch.cuda.synchronize()
-    return clock() - start
 
 
 def main(arguments: list[str] | None = None) -> None:
