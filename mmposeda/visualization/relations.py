@@ -81,7 +81,10 @@ def relation_sheet(
 
 
 def walk_sheet(
-    walks: Mapping[str, Mapping[str, Any]], metainfo: str | Mapping, heads: Sequence[str] = (), title: str = ''
+    walks: Mapping[str, Mapping[str, Any]],
+    metainfo: str | Mapping,
+    heads: Mapping[str, Sequence[str]] | None = None,
+    title: str = '',
 ) -> Figure:
     """Poses along lines through a latent space, a row a line; or motions, a row a step and a column a frame.
 
@@ -90,7 +93,7 @@ def walk_sheet(
     Args:
         walks (Mapping): What kind of walk -> name of a row -> poses (k, J, 3).
         metainfo (str | Mapping): Of the joint set: its name, or a data set's ``metainfo``.
-        heads (Sequence[str]): k names of the columns.
+        heads (Mapping, optional): What kind of walk -> k names of its columns.
         title (str): Above the figure.
 
     Raises:
@@ -103,7 +106,7 @@ def walk_sheet(
             poses = np.asarray(poses)
             turn = f'{_turns(skeleton, poses[1:], poses[:-1]).mean():.0f}° a step' if len(poses) > 1 else ''
             rows.append(Row('\n'.join(filter(None, (name, turn))), [Sticks(pose) for pose in poses]))
-        blocks.append(Block(kind, heads, rows))
+        blocks.append(Block(kind, (heads or {}).get(kind, ()), rows))
     return pose_sheet(blocks, metainfo, title, cell=1.2)
 
 

@@ -147,7 +147,7 @@ def test_walks_are_rows_of_poses_and_tell_their_steps():
         'between poses': {'1 to 2': poses(5), '2 to 3': poses(5, seed=1)},
         'motion': {'0.5': torch.tensor(poses(5))},
     }
-    figure = walk_sheet(walks, 'nlrd15', ['0', '1', '2', '3', '4'], 'walks')
+    figure = walk_sheet(walks, 'nlrd15', dict.fromkeys(walks, '01234'), 'walks')
     assert len(figure.axes) == 15 and all(len(limbs(axes)) == 14 for axes in figure.axes)
     turn = _turns(BODY, poses(5)[1:], poses(5)[:-1]).mean()
     assert f'1 to 2\n{turn:.0f}° a step' in texts(figure) and texts(figure).count('4') == 2
