@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmposeda.registry import MODELS
-from mmposeda.structures.relations import Relation
 
 from ..data_preprocessor import TensorDataPreprocessor
 from ..motion_views import MotionViews
@@ -189,28 +188,33 @@ class RelationTraining(MotionModel):
         picks = torch.randint(clips.shape[1], (len(clips), self.poses_per_clip), device=clips.device)
         rows = torch.arange(len(clips), device=clips.device)[:, None]
         poses = clips[rows, picks].flatten(0, 1)
+        # anchors that relations have in common are embedded once, and all of a level in one pass
+        shown: dict[str, dict] = dict(pose={}, motion={})
         for relation in self.relations.relations:
-            key = key_of(relation.name)
             if relation.level == 'pose':
-                before, after, goal = self._poses(poses, relation.joints(poses, flips))
+                before, after = poses, poses
             else:
-                before, after = self._motions(clips, relation, flips)
-                goal = None
+                window = self._window(clips, relation.window(self.frames))
+                before, after = relation.anchor(window), relation.positive(window)
+            shown[relation.level].setdefault(('before', relation.slow), before)
+            shown[relation.level][relation.name] = relation.joints(after, flips)
+        latents = {level: self._embedded(sets, level) for level, sets in shown.items()}
+        for relation in self.relations.relations:
+            key, of = key_of(relation.name), latents[relation.level]
+            before, after = of['before', relation.slow], of[relation.name]
             got = self.relations.after(relation, before)
-            if self.target == 'pose' and goal is not None:
-                losses[f'loss_{key}'] = functional.mse_loss(self.pose.pose(got), goal)
+            if self.target == 'pose' and relation.level == 'pose':
+                losses[f'loss_{key}'] = functional.mse_loss(self.pose.pose(got), shown['pose'][relation.name])
             else:
                 losses[f'loss_{key}'] = functional.mse_loss(got, after)
             losses[f'distance_{key}'] = (after - before).norm(dim=-1).mean()
         return losses
 
     @torch.no_grad()
-    def _poses(self, poses: Tensor, related: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.pose.encode(poses), self.pose.encode(related), related
-
-    @torch.no_grad()
-    def _motions(self, clips: Tensor, relation: Relation, flips: Sequence[int]) -> tuple[Tensor, Tensor]:
-        window = self._window(clips, relation.window(self.frames))
-        pair = relation.anchor(window), relation.joints(relation.positive(window), flips)
-        before, after = self.motion.encode(self.pose.encode(torch.cat(pair))).chunk(2)
-        return before, after
+    def _embedded(self, sets: dict, level: str) -> dict:
+        """Latents of sets of poses (N, J, 3) or motions (N, T, J, 3), under the same keys."""
+        if not sets:
+            return {}
+        z = self.pose.encode(torch.cat(list(sets.values())))
+        z = self.motion.encode(z) if level == 'motion' else z
+        return dict(zip(sets, z.chunk(len(sets))))
