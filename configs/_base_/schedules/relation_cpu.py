@@ -24,8 +24,8 @@ def length(iterations):
 
 pose_embedding_stage = dict(
     train_cfg=length(3000),
-    model=dict(reconstruction_below=0.25, patience=60),
-    optim_wrapper=dict(pose=adam(3e-3), discriminator=adam(1e-3)),
+    model=dict(reconstruction_below=0.25, patience=40, weights=dict(adv=1.0)),
+    optim_wrapper=dict(pose=adam(2e-3), discriminator=adam(5e-4)),
     param_scheduler=dict(pose=course(50), discriminator=[]),
 )
 motion_embedding_stage = dict(train_cfg=length(600), optim_wrapper=adam(2e-3), param_scheduler=course(50))

@@ -73,7 +73,12 @@ learned = dict(frames=frames, views=dict(elevation=20.0))
 estimator = dict(head=dict(pose=dict(_base_.trained_pose, skeleton=skeleton)))
 pose_embedding_stage = dict(train_dataloader=poses, model=dict(pose=embedded, views=learned['views']))
 motion_embedding_stage = dict(train_dataloader=motions, model=dict(pose=embedded, **learned))
-relations_stage = dict(train_dataloader=motions, model=dict(pose=embedded, **learned))
+# the default ones and those of the benchmark's sweep, which all rows so have in common
+swept = ('flip', *(f'inplane({angle})' for angle in (10, 25, 50, 75, 100, 125)), 'flip_inplane(50)')
+swept = (*swept, *(name.replace('(', '_backward(') if '(' in name else f'{name}_backward' for name in swept))
+relations_stage = dict(
+    train_dataloader=motions, model=dict(pose=embedded, relations=(*swept, 'slow_backward'), **learned)
+)
 # of the videos: single frames, motions, or windows of two
 lengths = dict(pose_contrast=1, slow_backward=2 * frames)
 adapt_stage = dict(
