@@ -134,7 +134,7 @@ def draw_tests(cfg, args, model, clips):
     """Predictions of test pictures; of frames of the videos where there are none."""
     found = (cfg.get('test_dataloader') or {}).get('dataset')
     if not found:
-        return predictions(model, model.seen(clips[: args.num, clips.shape[1] // 2]))
+        return predictions(model, model.seen(clips[spaced(len(clips), args.num), clips.shape[1] // 2]))
     dataset = DATASETS.build(found)
     samples = [dataset[index] for index in spaced(len(dataset), args.num)]
     data = model.data_preprocessor(pseudo_collate(samples), False)
@@ -150,42 +150,29 @@ def sweep():
 
 
 def measure(model, clips, motions, seed):
-    """Distances in the latent spaces and on predictions, and the spread of latents."""
+    """Distances in the latent spaces and on predictions, and the spread of latents.
+
+    Both distances are relative to random pairs of motion capture: those of predictions shrink as these collapse.
+    """
     own = {relation.name: relation for relation in model.relation_list}
     every = {**{name: Relation.parse(name) for name in sweep()}, **own}
-    poses = motions[:, :: model.frames]  # neighbours in time are nearly one pose
-    numbers = dict(
-        mocap={
-            name: _row(
-                non_localness(
-                    model.pose,
-                    model.motion,
-                    relation,
-                    poses if relation.level == 'pose' else motions,
-                    model.frames,
-                    seed=seed,
-                )
-            )
-            for name, relation in every.items()
-        },
-        predictions={
-            name: _row(
-                predicted_non_localness(
-                    model.latents, model.motion, relation, clips, model.size, model.frames, seed=seed
-                )
-            )
-            for name, relation in own.items()
-        },
-    )
-    spread = {}
+    clips_of = dict(pose=motions[:, :: model.frames], motion=motions)  # neighbours in time are nearly one pose
+    numbers = dict(mocap={}, predictions={}, spread={})
+    for name, relation in every.items():
+        given = clips_of[relation.level]
+        found = non_localness(model.pose, model.motion, relation, given, model.frames, seed=seed)
+        numbers['mocap'][name] = dict(distance=found.distance, random=found.random, relative=found.relative)
+    for name, relation in own.items():
+        found = predicted_non_localness(
+            model.latents, model.motion, relation, clips, model.size, model.frames, seed=seed
+        )
+        relative = found.distance / numbers['mocap'][name]['random']
+        numbers['predictions'][name] = dict(distance=found.distance, random=found.random, relative=relative)
     with torch.no_grad():
-        spread['mocap'] = float(latent_spread(model.pose.encode(motions[:, 0].to(clips.device))))
-        spread['predictions'] = float(latent_spread(model.latents(model.seen(clips[:, clips.shape[1] // 2]))))
-    return dict(numbers, spread=spread)
-
-
-def _row(found):
-    return dict(distance=found.distance, random=found.random, relative=found.relative if found.random else None)
+        numbers['spread']['mocap'] = float(latent_spread(model.pose.encode(motions[:, 0].to(clips.device))))
+        shown = model.seen(clips[:, clips.shape[1] // 2])
+        numbers['spread']['predictions'] = float(latent_spread(model.latents(shown)))
+    return numbers
 
 
 def draw(args):
@@ -206,7 +193,7 @@ def draw(args):
     walks = latent_walks(model.pose, model.motion, picked, steps=args.num + 1, seed=args.seed)
     shown = draw_tests(cfg, args, model, clips)
     relative = {
-        what: {name: row['relative'] or 0.0 for name, row in numbers[what].items()} for what in ('mocap', 'predictions')
+        what: {name: row['relative'] for name, row in numbers[what].items()} for what in ('mocap', 'predictions')
     }
     figures = dict(
         relation_pairs=relation_sheet(pairs, info, heads, args.title),
@@ -231,10 +218,11 @@ def main(argv=None):
             figure.savefig(out / f'{name}.png')
     except (*MENDABLE, ValueError, TypeError, KeyError, OSError, cv2.error) as error:
         raise SystemExit(f'plot_relations.py: {error}') from error
-    print('mean distance of related latents, as a share of that of random pairs: motion capture, predictions')
+    print(f'{"distance of related latents (1: random pairs of motion capture)":64}  mocap  predictions')
     for name, row in numbers['predictions'].items():
-        print(f'{name:32}{numbers["mocap"][name]["relative"] or 0:8.3f}{row["relative"] or 0:8.3f}')
-    print(f'{"spread of pose latents":32}{numbers["spread"]["mocap"]:8.3f}{numbers["spread"]["predictions"]:8.3f}')
+        print(f'{name:64}{numbers["mocap"][name]["relative"]:7.3f}{row["relative"]:13.3f}')
+    spread = numbers['spread']
+    print(f'{"spread of pose latents":64}{spread["mocap"]:7.3f}{spread["predictions"]:13.3f}')
     for name in figures:
         print(out / f'{name}.png')
     return out, numbers

@@ -55,8 +55,9 @@ def relation_pairs(model: nn.Module, relation: Relation, clips: Tensor, count: i
     Args:
         model (nn.Module): A ``RelationDistillation``.
         relation (Relation): One of its own.
-        clips (Tensor): (N, F, 3, h, w), normalised, on the model's device. Of poses, the middle frames of the first
-            ones are shown; of motions, frames of the first clip, and poses are those that its motion latent stands for.
+        clips (Tensor): (N, F, 3, h, w), normalised, on the model's device. Of poses, middle frames of clips at
+            even distances are shown; of motions, frames of the first clip, with the poses that its motion latent stands
+            for.
         count (int): Most columns.
 
     Returns:
@@ -66,7 +67,7 @@ def relation_pairs(model: nn.Module, relation: Relation, clips: Tensor, count: i
         ValueError: Clips of too few frames for a relation of motions.
     """
     if relation.level == 'pose':
-        anchors = positives = clips[:count, clips.shape[1] // 2]
+        anchors = positives = clips[spaced(len(clips), count), clips.shape[1] // 2]
     else:
         window = relation.window(model.frames)
         if clips.shape[1] < window:

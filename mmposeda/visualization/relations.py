@@ -170,7 +170,8 @@ def non_localness_figure(
         distances (Mapping): Name of a relation, as ``Relation.parse`` reads it -> mean distance of a latent and its
             related one, relative to that of random pairs.
         used (Iterable[str]): Relations to mark.
-        predicted (Mapping, optional): As ``distances``, of predictions: far below, they collapse.
+        predicted (Mapping, optional): As ``distances``, of predictions, relative to the same random pairs: far below
+            the others where predictions collapse.
         title (str): Above the figure.
 
     Raises:

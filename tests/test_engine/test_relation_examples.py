@@ -53,9 +53,9 @@ def host(x):
 
 class TestPairs:
     def test_of_poses_are_middle_frames(self, model, clips):
-        found, heads = relation_pairs(model, Relation.parse('flip'), clips, 3)
-        seen = centre_crop(clips[:3, FRAMES], SIDE)
-        assert heads == [] and found.pictures.shape == (3, SIDE, SIDE, 3) and found.pictures.dtype == np.uint8
+        found, heads = relation_pairs(model, Relation.parse('flip'), clips, 2)
+        seen = centre_crop(clips[::2, FRAMES], SIDE)
+        assert heads == [] and found.pictures.shape == (2, SIDE, SIDE, 3) and found.pictures.dtype == np.uint8
         grey = host((seen * 50 + 100).round().clamp(0, 255).permute(0, 2, 3, 1))
         assert (found.pictures == grey).all() and (found.related == grey[:, :, ::-1]).all()
         z = model.latents(seen)

@@ -64,12 +64,13 @@ def test_figures_and_numbers_of_a_checkpoint(config, checkpoint, plot, tmp_path,
     assert list(numbers['predictions']) == OWN and set(OWN) <= set(numbers['mocap'])
     assert numbers['mocap']['identity']['distance'] == 0 < numbers['mocap']['inplane(5)']['distance']
     assert len(numbers['mocap']) == 10 * 4 + 1
-    for row in (*numbers['mocap'].values(), *numbers['predictions'].values()):
-        assert row['relative'] == row['distance'] / row['random']
+    for what in ('mocap', 'predictions'):
+        for name, row in numbers[what].items():
+            assert row['relative'] == row['distance'] / numbers['mocap'][name]['random']
     assert min(numbers['spread'].values()) > 0
     lines = capsys.readouterr().out.splitlines()
     relative = [numbers[what]['flip_backward']['relative'] for what in ('mocap', 'predictions')]
-    assert f'{"flip_backward":32}{relative[0]:8.3f}{relative[1]:8.3f}' in lines
+    assert f'{"flip_backward":64}{relative[0]:7.3f}{relative[1]:13.3f}' in lines
     pictures = [cv2.imread(str(tmp_path / 'new' / 'figures' / name)) for name in FIGURES]
     assert all(picture.std() > 5 for picture in pictures)
     assert pictures[2].shape[1] // 145 == 5  # the truth beside the predictions
@@ -91,7 +92,7 @@ def test_a_network_that_says_always_the_same_is_told_by_its_numbers(config, chec
     torch.save(dict(state_dict={**state, last: torch.zeros_like(state[last])}), tmp_path / 'constant.pth')
     numbers = plot(config, tmp_path / 'constant.pth', *SMALL)
     assert numbers['spread']['predictions'] < 1e-6 < numbers['spread']['mocap']
-    assert numbers['predictions']['flip_inplane(50)'] == dict(distance=0.0, random=0.0, relative=None)
+    assert numbers['predictions']['flip_inplane(50)'] == dict(distance=0.0, random=0.0, relative=0.0)
 
 
 def test_what_cannot_be_drawn_ends_in_one_line(config, checkpoint, plot, tmp_path):
