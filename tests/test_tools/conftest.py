@@ -13,7 +13,7 @@ from toy_lifting import write_lifting
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def tool():
     """Return a function that imports ``tools/NAME.py``."""
 

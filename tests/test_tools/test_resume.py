@@ -79,7 +79,7 @@ def equal(a, b, path=''):
 
 
 def same_run(first, second):
-    for key in ('state_dict', 'optimizer', 'param_schedulers', 'random_state'):
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'random_state', 'rank_state'):
         equal(first.get(key), second.get(key), key)
     assert first['meta']['iter'] == second['meta']['iter']
     logged = [run['message_hub']['log_scalars'] for run in (first, second)]
