@@ -26,6 +26,7 @@ from .synthetic_hand import SyntheticHandDataset
 from .synthetic_lifting import SyntheticPoseLiftingDataset
 from .three_dpw import ThreeDPWDataset
 from .unlabeled import UnlabeledDataset, UnlabeledImageDataset
+from .video import UnlabeledVideoDataset
 
 __all__ = [
     'CMUMocapDataset',
@@ -58,6 +59,7 @@ __all__ = [
     'ThreeDPWDataset',
     'UnlabeledDataset',
     'UnlabeledImageDataset',
+    'UnlabeledVideoDataset',
     'samplers',
     'take_batch',
     'transforms',
