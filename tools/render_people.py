@@ -4,6 +4,7 @@ Example:
     python tools/render_people.py --num 5000 --size 160 --joints lsp --out data/people --workers 2 --sheet \
         --poses cmu_h36m17_30fps.npz deepmimic_h36m17_30fps.npz --backgrounds FOLDER --frontal-share 0.8
     python tools/render_people.py --what hand --num 5000 --size 160 --out data/hands --workers 2 --sheet
+    python tools/render_people.py --num 6000 --sequence 60 --video --poses cmu_h36m17_30fps.npz --out data/videos
 
 A run that was stopped goes on where it was when started again with the same arguments.
 """
@@ -25,6 +26,10 @@ CHUNK = 32
 LOOKS = ('sport', 'clean', 'shifted', 'tied', 'untied', 'dusk', 'neon', 'print', 'studio')
 #: What is drawn -> name of the label file, category
 KINDS = {'person': ('people', 'person'), 'hand': ('hands', 'hand')}
+#: Kind of video file -> codec
+VIDEOS = {'avi': 'MJPG', 'mp4': 'mp4v'}
+#: Frames a second of videos, those of motion capture
+FPS = 30
 _FINGERS = {'thumb': (60, 60, 255), 'forefinger': (0, 190, 255), 'middle': (0, 220, 0), 'ring': (255, 150, 0)}
 
 
@@ -53,6 +58,8 @@ def parse_args(argv=None):
     share = 'share of poses that are gestures, the rest within joint limits'
     hands.add_argument('--gesture-share', type=float, default=0.75, help=share)
     add('--sequence', type=int, default=0, help='pictures in a row of one figure, camera and scene; 0: none')
+    kinds = 'write each sequence as a video file: avi (Motion JPEG, the default) or mp4, in place of pictures'
+    add('--video', nargs='?', const='avi', choices=VIDEOS, help=kinds)
     add('--backgrounds', help='folder of background pictures')
     add('--background-share', type=float, help='share of backgrounds from --backgrounds')
     add('--frontal-share', type=float, help='share of views near the front')
@@ -75,6 +82,12 @@ def parse_args(argv=None):
     given = [a for a in other._group_actions if getattr(args, a.dest) != a.default]
     if given:
         parser.error(f'{given[0].option_strings[0]} is for {other.title}, not for --what {args.what}')
+    if args.video and not args.sequence:
+        parser.error('--video wants --sequence, the frames of a video')
+    if args.video and (args.first % args.sequence or args.num % args.sequence):
+        parser.error(f'--video wants whole sequences: --first and --num must be multiples of {args.sequence}')
+    if args.video and (args.masks or args.sheet):
+        parser.error('--video writes no pictures, so that there are neither masks nor sheets of them')
     args.joints = args.joints or {'person': 'lsp', 'hand': 'hand21'}[args.what]
     return args
 
@@ -137,22 +150,64 @@ def start(what, kwargs):
 
 def write_chunk(job):
     """Render and write some pictures, then their labels; the label file marks the chunk as done."""
-    import cv2
-
-    out, indices, quality, masks = job
+    out, indices, args = job
     entries = []
+    writers = {}
     for start_at in range(0, len(indices), 8):
         for sample in _figures.render(indices[start_at : start_at + 8]):
-            name = f'{sample["index"]:07d}'
-            cv2.imwrite(str(out / 'images' / f'{name}.jpg'), sample['img'], [cv2.IMWRITE_JPEG_QUALITY, quality])
-            if masks:
-                cv2.imwrite(str(out / 'masks' / f'{name}.png'), sample['mask'])
-                cv2.imwrite(str(out / 'parts' / f'{name}.png'), sample['part'])
-            entries.append(annotation(sample))
+            entry = annotation(sample)
+            if args.video:
+                write_frame(out / 'videos' / file_name(entry, args), sample, args, writers)
+            else:
+                write_picture(out, file_name(entry, args), sample, args)
+            entries.append(entry)
+    for path, (writer, aside) in writers.items():
+        writer.release()
+        aside.replace(path)
     path = out / 'parts_done' / f'{indices[0]:07d}.json'
     path.with_suffix('.tmp').write_text(json.dumps(entries))
     path.with_suffix('.tmp').replace(path)
     return len(indices)
+
+
+def file_name(entry, args):
+    """File of an annotated picture below its folder; with sequences each has a folder, or is a video."""
+    if args.video:
+        return f'{entry["sequence_id"]:07d}.{args.video}'
+    if args.sequence:
+        return f'{entry["sequence_id"]:07d}/{entry["frame"]:07d}.jpg'
+    return f'{entry["image_id"]:07d}.jpg'
+
+
+def write_picture(out, name, sample, args):
+    """Write one picture, and its masks if they are wanted."""
+    import cv2
+
+    path = out / 'images' / name
+    path.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(path), sample['img'], [cv2.IMWRITE_JPEG_QUALITY, args.quality])
+    for folder, key in (('masks', 'mask'), ('parts', 'part')) if args.masks else ():
+        path = (out / folder / name).with_suffix('.png')
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), sample[key])
+
+
+def write_frame(path, sample, args, writers):
+    """Write a frame to a video, which is begun aside where there is none; it has its name when it is whole."""
+    import cv2
+
+    if path not in writers:
+        aside = path.with_name(f'.{path.name}')
+        # OpenCV's own writer of Motion JPEG, FFmpeg's has no quality
+        api = cv2.CAP_OPENCV_MJPEG if args.video == 'avi' else cv2.CAP_ANY
+        writer = cv2.VideoWriter(
+            str(aside), api, cv2.VideoWriter_fourcc(*VIDEOS[args.video]), FPS, sample['img'].shape[1::-1]
+        )
+        if not writer.isOpened():
+            raise SystemExit(f'this OpenCV cannot write {path.suffix} files; take --video avi, or pictures')
+        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, args.quality)
+        writers[path] = writer, aside
+    writers[path][0].write(sample['img'])
 
 
 def annotation(sample):
@@ -195,7 +250,13 @@ def merge(out, args, names):
         files.update(train=entries[:split], val=entries[split:])
     for name, part in files.items():
         images = [
-            dict(id=e['image_id'], file_name=f'{e["image_id"]:07d}.jpg', width=args.size, height=args.size)
+            dict(
+                id=e['image_id'],
+                file_name=file_name(e, args),
+                width=args.size,
+                height=args.size,
+                **({'frame': e['frame']} if args.video else {}),
+            )
             for e in part
         ]
         category = dict(id=1, name=kind, keypoints=names, skeleton=[])
@@ -214,7 +275,7 @@ def sheet(out, args, num=48, columns=12):
     for suffix in ('', '_joints'):
         tiles = []
         for entry in data['annotations'][: min(num, args.num)]:
-            image = cv2.imread(str(out / 'images' / f'{entry["image_id"]:07d}.jpg'))
+            image = cv2.imread(str(out / 'images' / file_name(entry, args)))
             if suffix:
                 draw_joints(image, names, np.reshape(entry['keypoints'], (-1, 3)), args.what)
             tiles.append(image)
@@ -248,18 +309,21 @@ def main(argv=None):
     """Render what is not there yet, then write the label file."""
     args = parse_args(argv)
     out = Path(args.out)
-    for name in ('images', 'parts_done', *(('masks', 'parts') if args.masks else ())):
+    for name in ('videos' if args.video else 'images', 'parts_done', *(('masks', 'parts') if args.masks else ())):
         (out / name).mkdir(parents=True, exist_ok=True)
     kwargs = source_kwargs(args)
     kind = {} if args.what == 'person' else dict(what=args.what)
+    if args.sequence:
+        kind['files'] = args.video or 'folders'
     settings = json.dumps(dict(kwargs, quality=args.quality, masks=args.masks, **kind), sort_keys=True)
     record = out / 'settings.json'
     if record.exists() and record.read_text() != settings:
         raise SystemExit(f'{out} holds pictures of other settings ({record}); choose another --out or delete it')
     record.write_text(settings)
     stop = args.first + args.num
-    chunks = [list(range(i, min(i + CHUNK, stop))) for i in range(args.first, stop, CHUNK)]
-    jobs = [(out, c, args.quality, args.masks) for c in chunks if not _done(out, c)]
+    step = args.sequence * max(CHUNK // args.sequence, 1) if args.video else CHUNK  # a video is of one process
+    chunks = [list(range(i, min(i + step, stop))) for i in range(args.first, stop, step)]
+    jobs = [(out, c, args) for c in chunks if not _done(out, c)]
     total = sum(len(job[1]) for job in jobs)
     print(f'{args.num - total} of {args.num} pictures are there, rendering {total}', flush=True)
     begin, done = time.time(), 0

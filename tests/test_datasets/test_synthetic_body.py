@@ -96,3 +96,76 @@ def test_a_stopped_run_goes_on(written, capsys):
     assert {p: p.stat().st_mtime_ns for p in (out / 'images').iterdir()} == before
     with pytest.raises(SystemExit, match='other settings'):
         tool.main([*args, '--seed', '9'])
+
+
+@pytest.fixture(scope='module')
+def sequences(tmp_path_factory, written):
+    """Two sequences of six pictures, as folders of pictures and as videos of either kind."""
+    tool, out = written[2], tmp_path_factory.mktemp('sequences')
+    args = ['--num', '12', '--sequence', '6', '--size', '64', '--look', 'clean', '--joints', 'h36m', '--first', '6']
+    tool.main([*args, '--out', str(out / 'folders'), '--masks', '--sheet'])
+    for kind in ('avi', 'mp4'):
+        tool.main([*args, '--out', str(out / kind), '--video', kind])
+    return out
+
+
+class TestSequences:
+    def test_a_sequence_is_a_folder(self, sequences):
+        out = sequences / 'folders'
+        names = [f'{clip:07d}/{frame:07d}.jpg' for clip in (1, 2) for frame in range(6)]
+        assert sorted(str(p.relative_to(out / 'images')) for p in out.glob('images/*/*')) == names
+        assert len([*out.glob('masks/*/*.png')]) == len([*out.glob('parts/*/*.png')]) == 12
+        content = json.loads((out / 'annotations' / 'people.json').read_text())
+        assert [image['file_name'] for image in content['images']] == names
+        assert (out / 'sheet_joints.png').exists()
+        labelled = DATASETS.build(dict(type='RenderedDataset', data_root=str(out), joints='nlrd15'))
+        infos = [labelled.get_data_info(n) for n in range(12)]
+        assert [(i['sequence_id'], i['frame']) for i in infos] == [(c, f) for c in (1, 2) for f in range(6)]
+        assert [i['img_path'].split('images/')[1] for i in infos] == names
+
+    @pytest.mark.parametrize('kind', ['avi', 'mp4'])
+    def test_a_sequence_is_a_video_of_the_same_frames(self, sequences, kind):
+        import cv2
+
+        out = sequences / kind
+        assert sorted(p.name for p in (out / 'videos').iterdir()) == [f'0000001.{kind}', f'0000002.{kind}']
+        for clip in (1, 2):
+            capture = cv2.VideoCapture(str(out / 'videos' / f'{clip:07d}.{kind}'))
+            assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(30)
+            for frame in range(6):
+                done, image = capture.read()
+                want = cv2.imread(str(sequences / 'folders' / 'images' / f'{clip:07d}' / f'{frame:07d}.jpg'))
+                assert done and np.abs(image.astype(int) - want).mean() < 8
+            assert not capture.read()[0]
+
+    @pytest.mark.parametrize('kind, folder', [('folders', 'images'), ('avi', 'videos'), ('mp4', 'videos')])
+    def test_they_serve_as_unlabelled_videos_with_boxes(self, sequences, kind, folder, top_down_pipeline):
+        root = sequences / kind / folder
+        cfg = dict(type='UnlabeledVideoDataset', metainfo='nlrd15', data_root=str(root), frames=6)
+        cfg.update(boxes='../annotations/people.json', pipeline=top_down_pipeline())
+        dataset = DATASETS.build(cfg)
+        entries = json.loads((sequences / kind / 'annotations' / 'people.json').read_text())['annotations']
+        assert len(dataset) == 2 and not dataset.left_out.counts
+        np.testing.assert_allclose(dataset.pieces[1].boxes[3, :2], entries[9]['bbox'][:2], atol=0.01)
+        assert dataset[1]['inputs'].shape == (18, 64, 64)
+
+    def test_a_stopped_run_of_videos_goes_on(self, sequences, written, capsys):
+        args = ['--num', '12', '--sequence', '6', '--size', '64', '--look', 'clean', '--joints', 'h36m', '--first', '6']
+        written[2].main([*args, '--out', str(sequences / 'avi'), '--video'])
+        assert '12 of 12 pictures are there' in capsys.readouterr().out
+        with pytest.raises(SystemExit, match='other settings'):
+            written[2].main([*args, '--out', str(sequences / 'avi')])
+
+    @pytest.mark.parametrize(
+        'change, message',
+        [
+            ([], 'wants --sequence'),
+            (['--sequence', '5'], 'multiples of 5'),
+            (['--sequence', '6', '--masks'], 'neither masks nor sheets'),
+            (['--sequence', '6', '--sheet'], 'neither masks nor sheets'),
+        ],
+    )
+    def test_what_does_not_go_with_videos(self, written, tmp_path, capsys, change, message):
+        with pytest.raises(SystemExit):
+            written[2].main(['--num', '12', '--video', '--out', str(tmp_path), *change])
+        assert message in capsys.readouterr().err

@@ -20,7 +20,7 @@ from mmposeda.models.data_preprocessor import DomainDataPreprocessor
 from mmposeda.registry import DATASETS, TRANSFORMS
 from mmposeda.structures.skeleton import metainfo_path
 
-META = dict(from_file=metainfo_path('nlrd15'))
+META = 'nlrd15'
 
 
 @pytest.fixture
@@ -168,7 +168,8 @@ class TestClips:
         torch.testing.assert_close(last_again, last, rtol=0, atol=0)
 
     def test_joined_with_others_and_preprocessed(self, build, domain_pair, top_down_pipeline, folder):
-        cfg = dict(type='UnlabeledVideoDataset', metainfo=dict(from_file=metainfo_path('lsp')), data_root=str(folder))
+        lsp = dict(from_file=metainfo_path('lsp'))
+        cfg = dict(type='UnlabeledVideoDataset', metainfo=lsp, data_root=str(folder))
         cfg.update(frames=5, pipeline=top_down_pipeline())
         joined = CombinedDataset(datasets=[domain_pair['source'], cfg])
         batch = pseudo_collate([joined[0], joined[8], joined[9]])
