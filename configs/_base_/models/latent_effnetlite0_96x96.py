@@ -2,13 +2,13 @@
 estimator = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(type='PoseDataPreprocessor', mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True),
-    backbone=dict(type='EfficientNetLite', out_indices=(3,), pretrained=True),
+    backbone=dict(type='EfficientNetLite', out_indices=(3,), frozen_stages=1, pretrained=True),
     head=dict(
         type='LatentPoseHead',
         in_channels=112,
         grid=(6, 6),
         conv_channels=(128, 128, 64),
-        fc_channels=(512, 256, 256, 128),
+        fc_channels=(256, 128),
         pose=dict(type='PoseAAE'),
     ),
 )
