@@ -37,6 +37,7 @@ def warnings(caplog, interval=10, **signals):
         ('disc3d_accuracy', np.full(20, 1.0), 'at iteration 10: the 3D discriminator tells 100.0% .* of disc3d or'),
         ('rec_used', np.full(20, 0.05), 'at iteration 10: of the pairs 5.0% count for the reconstruction'),
         ('rec_background', np.repeat([0.8, 0.999], 10), 'at iteration 20: the warp gives 99.9% of the picture'),
+        ('rel_spread', np.repeat([0.3, 0.1], 20), 'at iteration 30: the latents .* have come together, .* from 0.300'),
         ('disc2d_accuracy', np.repeat([0.5, 0.995], 10), 'at iteration 20: the 2D discriminator tells 99.5%'),
     ],
 )
@@ -50,7 +51,13 @@ def test_a_sound_run_says_nothing(caplog):
     rng = np.random.default_rng(0)
     sound = dict(kept=0.5, confidence=0.3, spread=0.15, merged=0.1)
     sound.update(
-        aug_kept=0.3, aug_change=0.2, disc3d_accuracy=0.5, disc2d_accuracy=0.7, rec_used=0.9, rec_background=0.8
+        aug_kept=0.3,
+        aug_change=0.2,
+        disc3d_accuracy=0.5,
+        disc2d_accuracy=0.7,
+        rec_used=0.9,
+        rec_background=0.8,
+        rel_spread=0.4,
     )
     assert warnings(caplog, **{name: mean + 0.02 * rng.normal(size=40) for name, mean in sound.items()}) == []
 

@@ -58,6 +58,11 @@ class CollapseWarningHook(Hook):
     * ``rec_background``, the mean mask of the background: above ``max_background`` nothing is moved, whatever the
       joints, and the reconstruction says nothing of them.
 
+    Of relations (relation distillation):
+
+    * ``rel_spread``, the standard deviation of latents over a batch: below ``spread_drop`` of what it was in the
+      beginning all frames are becoming one, which satisfies every relation that hardly moves it.
+
     A warning comes once, and again only after the sign had gone.
 
     Args:
@@ -71,6 +76,7 @@ class CollapseWarningHook(Hook):
         max_accuracy (float): Share.
         min_pairs (float): Share.
         max_background (float): Share.
+        spread_drop (float): Fraction of the spread in the first interval.
     """
 
     priority = 'BELOW_NORMAL'
@@ -87,6 +93,7 @@ class CollapseWarningHook(Hook):
         max_accuracy: float = 0.99,
         min_pairs: float = 0.1,
         max_background: float = 0.99,
+        spread_drop: float = 0.5,
     ) -> None:
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}')
@@ -139,6 +146,13 @@ class CollapseWarningHook(Hook):
                 'the warp gives {value:.1%} of the picture to the background: it copies the base picture, whatever the '
                 "joints. Give WarpEstimator a prior, or train the pose network longer before the generator's stage.",
                 high=max_background,
+            ),
+            Sign(
+                ('rel_spread',),
+                'the latents of different frames have come together, their spread has fallen from {first:.3f} to '
+                '{value:.3f}. Adapt fewer parts of the estimator, lower the learning rates, or take relations that lead '
+                'farther away.',
+                share_of_first=spread_drop,
             ),
             *(
                 Sign(
