@@ -91,9 +91,14 @@ def _without_weight_files(model: dict) -> dict:
 
 
 def _plain(node):
-    """The config without our scope's prefix and the arguments that only our classes know."""
+    """The config without our scope's prefix, arguments that only our classes know, and files of weights.
+
+    The checkpoint holds all weights; where some came from at first may not be there.
+    """
     if isinstance(node, dict):
         ours = {'max_pixels', 'pretrained' if node.get('pretrained') is True else ''}
+        if isinstance(node.get('init_cfg'), dict) and node['init_cfg'].get('type') == 'Pretrained':
+            ours.add('init_cfg')
         return {key: _plain(value) for key, value in node.items() if key not in ours}
     if isinstance(node, (list, tuple)):
         return [_plain(value) for value in node]
@@ -128,7 +133,8 @@ def _copy_own_modules(estimator: torch.nn.Module, out: Path) -> list[str]:
             package.update(dict.fromkeys(needed))
     if package:
         joint_sets = {METAINFO_DIR / f'{part.name}.py' for part in parts if isinstance(part, Skeleton)}
-        name = _write_package([*package, *filter(Path.is_file, joint_sets)], out)
+        joint_sets = {file for given in joint_sets if given.is_file() for file in _with_bases(given)}
+        name = _write_package([*package, *joint_sets], out)
         inside = [file for file in needs if file in package]
         names += ['.'.join([name, *file.relative_to(_ROOT).with_suffix('').parts]) for file in inside]
     return names
@@ -150,6 +156,13 @@ def _with_what_it_needs(file: Path) -> set[Path]:
             if path != _ROOT / 'registry.py' and path not in found:
                 waiting.append(path)
     return found
+
+
+def _with_bases(file: Path) -> list[Path]:
+    """A joint set's file and those of ours that it inherits."""
+    values = (node.value for node in ast.parse(file.read_text()).body if ast.unparse(node).startswith('_base_ ='))
+    bases = [base for value in values for base in ast.literal_eval(value) if '::' not in base]
+    return [file, *(found for base in bases for found in _with_bases((file.parent / base).resolve()))]
 
 
 def _write_package(files: list[Path], out: Path) -> str:
