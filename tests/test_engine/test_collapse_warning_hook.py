@@ -49,7 +49,7 @@ def test_each_sign_is_warned_of_once(name, values, message, caplog):
 
 def test_a_sound_run_says_nothing(caplog):
     rng = np.random.default_rng(0)
-    sound = dict(kept=0.5, confidence=0.3, spread=0.15, merged=0.1)
+    sound = dict(kept=0.5, confidence=0.3, spread=0.15, merged=0.1, rel_spread=0.4)
     sound.update(
         aug_kept=0.3,
         aug_change=0.2,

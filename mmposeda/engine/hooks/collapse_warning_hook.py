@@ -150,8 +150,8 @@ class CollapseWarningHook(Hook):
             Sign(
                 ('rel_spread',),
                 'the latents of different frames have come together, their spread has fallen from {first:.3f} to '
-                '{value:.3f}. Adapt fewer parts of the estimator, lower the learning rates, or take relations that lead '
-                'farther away.',
+                '{value:.3f}. Adapt fewer parts of the estimator, lower the learning rates, or take relations that '
+                'lead farther away.',
                 share_of_first=spread_drop,
             ),
             *(
