@@ -7,6 +7,7 @@ import pytest
 
 from mmposeda.datasets import npz
 from mmposeda.datasets.mocap import JOINT_NAMES, TOES, at_rate, load_mocap, read_acclaim, read_bvh, read_pack
+from mmposeda.datasets.mocap_files import write_pack
 
 
 def pack_clip(folder, name):
@@ -77,6 +78,19 @@ def test_packs_with_toes_serve_both(tmp_path):
     np.savez(tmp_path / 'c.npz', **pack(joint_names=np.array(JOINT_NAMES + TOES)))
     with pytest.raises(ValueError, match=r'poses \(5, 17, 3\) and .*expected \(F, 19, 3\)'):
         read_pack(tmp_path / 'c.npz')
+
+
+@pytest.mark.parametrize('toes', [False, True])
+def test_a_pack_written_is_the_pack_read(shared_data, tmp_path, toes):
+    raw = shared_data / 'cmu_mocap' / 'raw'
+    clips = load_mocap([(raw / '01.asf', raw / '01_01_first600.amc')] * 2, toes=toes, fps=30)
+    write_pack(tmp_path / 'a.npz', clips)
+    again = load_mocap([tmp_path / 'a.npz'], toes=toes)
+    assert again.poses.shape == (300, 19 if toes else 17, 3)
+    for key in ('poses', 'root', 'starts', 'lengths'):
+        np.testing.assert_array_equal(getattr(again, key), getattr(clips, key))
+    assert (again.fps, again.names, again.subjects) == (30, 2 * ['01_01_first600'], 2 * ['01'])
+    assert load_mocap([tmp_path / 'a.npz']).poses.shape == (300, 17, 3)
 
 
 @pytest.mark.parametrize('fps, step', [(30, 1), (15, 2), (10, 3), (29.99, 1)])
