@@ -7,6 +7,7 @@ import torch
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from relation_samples import LATENT, POSE, changed, motion, snapshot
 
+from mmposeda.models.adapters import pose_embedding
 from mmposeda.models.adapters.pose_embedding import PHASES
 from mmposeda.registry import MODELS
 
@@ -215,6 +216,17 @@ class TestPhases:
             assert model.phase == 'generator'
             model._count(dict(pose_fooled=torch.tensor(share)))
         assert model.phase == 'discriminator'
+
+    @pytest.mark.parametrize('other, over', [(0.3, False), (0.9, True)])
+    def test_processes_judge_by_their_mean(self, other, over, monkeypatch):
+        """Or one would update what the other does not."""
+
+        def average(mean, op):
+            assert op == 'mean'
+            mean.add_(other).div_(2)
+
+        monkeypatch.setattr(pose_embedding, 'all_reduce', average)
+        self.check('generator', dict(pose_fooled=0.5), over)
 
     def test_values_that_a_hook_has_fetched_serve_too(self):
         """NonFiniteHook makes numbers of what is logged."""
