@@ -49,7 +49,11 @@ class LatentPoseHead(BaseHead):
         grid (tuple[int, int]): Cells (h, w) of that map.
         conv_channels (Sequence[int]): Outputs of the convolutions.
         fc_channels (Sequence[int]): Widths of the blocks.
-        loss_weight (float): Factor of the loss.
+        loss_weight (float): Factor of ``loss_pose``.
+        latent_weight (float): Factor of ``loss_latent``, the mean absolute distance of a latent and that of the true
+            pose, ``|G(x) - E_p(y)|``. The paper has none: there a space trained for long has one latent a pose. In one
+            trained for minutes many latents decode to nearly the same pose, and without this term pictures land where
+            no pose of motion capture is, and no relation network has been.
         init_cfg (dict, optional): Initialisation of MMEngine's.
 
     Raises:
@@ -65,6 +69,7 @@ class LatentPoseHead(BaseHead):
         conv_channels: Sequence[int] = (512, 256, 128),
         fc_channels: Sequence[int] = (1024, 512, 256, 128),
         loss_weight: float = 1.0,
+        latent_weight: float = 0.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -77,7 +82,8 @@ class LatentPoseHead(BaseHead):
         if not isinstance(self.pose, PoseAAE):
             raise TypeError(f'pose must be a PoseAAE, got {type(self.pose).__name__}')
         self.pose.requires_grad_(False).eval()
-        self.in_channels, self.grid, self.loss_weight = in_channels, tuple(grid), loss_weight
+        self.in_channels, self.grid = in_channels, tuple(grid)
+        self.loss_weight, self.latent_weight = loss_weight, latent_weight
         self.decoder = None  # MMPose's name for a codec: labels are poses, and need none
         layers: list[nn.Module] = []
         for number, (inputs, outputs) in enumerate(zip((in_channels, *conv_channels), conv_channels)):
@@ -143,15 +149,22 @@ class LatentPoseHead(BaseHead):
         """``loss_pose``: mean absolute error in canonical units, over the coordinates of joints that are known.
 
         The labels are given canonical bone lengths, or differences of size would be a floor. A joint then lies at the
-        end of all bones from the root, so it counts where all of these are known.
+        end of all bones from the root, so it counts where all of these are known. With a ``latent_weight`` also
+        ``loss_latent``, over pictures whose joints are all known.
         """
         pose, known = self.labels(batch_data_samples)
         kinematics = self.pose.kinematics
         if self.training:
             self._count(kinematics.bone_lengths(pose), known)
-        error = (self.pose.pose(self(feats)) - kinematics.canonical(pose)).abs().mean(-1)
+        z = self(feats)
+        error = (self.pose.pose(z) - kinematics.canonical(pose)).abs().mean(-1)
         reached = ~(~known[:, None] & self._ways).any(-1)
-        return dict(loss_pose=self.loss_weight * (error * reached).sum() / reached.sum().clamp_min(1))
+        losses = dict(loss_pose=self.loss_weight * (error * reached).sum() / reached.sum().clamp_min(1))
+        if self.latent_weight:
+            whole = known.all(1)
+            off = (z - self.pose.encode(pose)).abs().mean(-1)
+            losses['loss_latent'] = self.latent_weight * (off * whole).sum() / whole.sum().clamp_min(1)
+        return losses
 
     @torch.no_grad()
     def _count(self, lengths: Tensor, known: Tensor) -> None:

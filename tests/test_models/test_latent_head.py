@@ -199,6 +199,19 @@ class TestLoss:
         assert loss == 0 and head.bones.sum() == 0
         assert all(p.grad.isfinite().all() for p in head.parameters() if p.requires_grad)
 
+    def test_latents_may_be_drawn_to_those_of_true_poses(self):
+        """Of pictures whose joints are all known; the other loss stays."""
+        head, samples = build(latent_weight=0.5), labels(count=4)
+        samples[1].gt_instance_labels.root_pose_weights[0, 3] = 0
+        poses = torch.cat([x.gt_instance_labels.root_pose for x in samples])
+        losses = head.loss(maps(), samples)
+        off = (head(maps()) - head.pose.encode(poses)).abs().mean(1)[[0, 2, 3]].mean()
+        torch.testing.assert_close(losses['loss_latent'], 0.5 * off)
+        plain = build().loss(maps(), samples)
+        assert plain.keys() == {'loss_pose'}
+        torch.testing.assert_close(losses['loss_pose'], plain['loss_pose'])
+        assert float(head.loss(maps(), labels(count=4, unknown=['left_knee']))['loss_latent']) == 0
+
     def test_half_precision_ends_in_float32(self):
         head = build()
         exact = head.loss(maps(), labels())['loss_pose']
