@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from mmposeda.engine.commands import run_tool, shorten_render, shorten_train  # noqa: E402
+
 COLUMNS = {'source_only': 'source-only', 'udape': 'adapted (UDAPE)'}
 THRESHOLDS = ('0.05', '0.1', '0.2')
 
@@ -62,28 +63,6 @@ def _replace(value, old, new):
             _replace(item, old, new)
 
 
-def run(command, log, shorten):
-    """Run one of the project's commands: everything goes to the log, what ``shorten`` makes of a line to the console.
-
-    Raises:
-        SystemExit: The command failed; the end of its output is shown.
-    """
-    print('$ python ' + ' '.join(os.path.relpath(c) if os.path.isabs(c) else c for c in command), flush=True)
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
-    lines = []
-    env = dict(os.environ, PYTHONPATH=path)
-    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with open(log, 'a') as file, subprocess.Popen([sys.executable, *command], env=env, **pipe) as process:
-        for line in process.stdout:
-            file.write(line)
-            lines = [*lines[-29:], line]
-            short = shorten(line)
-            if short:
-                print(f'  {short}', flush=True)
-    if process.returncode:
-        raise SystemExit(f'{"".join(lines)}\n{command[0]} failed; all of its output is in {log}')
-
-
 def render(cfg, workers, log):
     """Render the data sets of the config."""
     for number, (name, options) in enumerate(cfg.renders.items()):
@@ -92,28 +71,13 @@ def render(cfg, workers, log):
         if number == 0:
             print('The first use of the body model builds and caches it: one to two minutes without a word.')
         # one process at first: two would both build the body model
-        run([*command, '--workers', str(workers if number else 1), '--sheet'], log, _shorten_render)
-
-
-def _shorten_render(line):
-    progress = re.match(r'(\d+)/(\d+) pictures', line)
-    if progress and int(progress[1]) % 320 and progress[1] != progress[2]:
-        return None
-    return line.strip() if progress or 'pictures are there' in line else None
+        run_tool([*command, '--workers', str(workers if number else 1), '--sheet'], log, shorten_render)
 
 
 def train(cfg, path, log):
     """Train the stages of the config."""
     command = [str(ROOT / 'tools' / 'train.py'), str(path), '--work-dir', cfg.work_dir, '--resume']
-    run(command, log, _shorten_train)
-
-
-def _shorten_train(line):
-    step = re.search(r'Iter\(train\) (\[.*?\]).*?(eta: \S+).*?\b(loss: \S+)', line)
-    if step:
-        return ' '.join(step.groups())
-    stage = re.search(r"Stage '.*", line)
-    return os.path.normpath(stage[0]) if stage else None
+    run_tool(command, log, shorten_train)
 
 
 def results(cfg):

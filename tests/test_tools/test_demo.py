@@ -69,4 +69,4 @@ def test_demo_renders_trains_compares_and_does_not_repeat_itself(demo, tool, tmp
 
 def test_a_failing_command_stops_the_demo_and_shows_why(tool, tmp_path):
     with pytest.raises(SystemExit, match='(?s)No such file.*all of its output is in'):
-        tool('demo').run([str(tmp_path / 'missing.py')], tmp_path / 'log', lambda line: None)
+        tool('demo').run_tool([str(tmp_path / 'missing.py')], tmp_path / 'log', lambda line: None)
