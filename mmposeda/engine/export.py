@@ -71,7 +71,7 @@ def export_plain(config: Config, checkpoint: str, out_dir: str) -> tuple[Path, P
     modules = _copy_own_modules(model.estimator, out)
     plain = ConfigDict(
         default_scope='mmpose',
-        model=_plain(config.model['estimator']),
+        model=plain_config(config.model['estimator']),
         test_dataloader=dict(**_PIPELINE_ONLY, dataset=_dataset(config)),
     )
     local = _LOCAL.format(names=modules) if modules else ''
@@ -90,7 +90,7 @@ def _without_weight_files(model: dict) -> dict:
     return model
 
 
-def _plain(node):
+def plain_config(node):
     """The config without our scope's prefix, arguments that only our classes know, and files of weights.
 
     The checkpoint holds all weights; where some came from at first may not be there.
@@ -99,9 +99,9 @@ def _plain(node):
         ours = {'max_pixels', 'pretrained' if node.get('pretrained') is True else ''}
         if isinstance(node.get('init_cfg'), dict) and node['init_cfg'].get('type') == 'Pretrained':
             ours.add('init_cfg')
-        return {key: _plain(value) for key, value in node.items() if key not in ours}
+        return {key: plain_config(value) for key, value in node.items() if key not in ours}
     if isinstance(node, (list, tuple)):
-        return [_plain(value) for value in node]
+        return [plain_config(value) for value in node]
     return node.removeprefix('mmposeda.') if isinstance(node, str) else node
 
 
@@ -113,9 +113,9 @@ def _dataset(config: Config) -> dict:
             dict(type='GenerateTarget', encoder=decoder),
             dict(type='PackPoseInputs', meta_keys=_LIFTING_META),
         ]
-        return dict(type='Human36mDataset', pipeline=_plain(pipeline))
+        return dict(type='Human36mDataset', pipeline=plain_config(pipeline))
     steps = [step for step in pipeline if step['type'].removeprefix('mmposeda.') not in _OF_LABELS]
-    return dict(type='CocoDataset', pipeline=_plain(steps))
+    return dict(type='CocoDataset', pipeline=plain_config(steps))
 
 
 def _copy_own_modules(estimator: torch.nn.Module, out: Path) -> list[str]:

@@ -11,9 +11,10 @@ from mmposeda.datasets.images import SampleError
 
 from .checkpoints import CheckpointError
 from .hooks.non_finite_hook import NonFiniteError
+from .own_joints import OwnDataError
 from .stages import StageError
 
-MENDABLE = (AnnotationError, CheckpointError, NonFiniteError, SampleError, StageError, UnsafeFileError)
+MENDABLE = (AnnotationError, CheckpointError, NonFiniteError, OwnDataError, SampleError, StageError, UnsafeFileError)
 
 
 @contextmanager
