@@ -9,7 +9,7 @@ estimator = dict(
         grid=(6, 6),
         conv_channels=(128, 128, 64),
         fc_channels=(256, 128),
-        latent_weight=1.0,
+        latent_weight=0.5,
         pose=dict(type='PoseAAE'),
     ),
 )

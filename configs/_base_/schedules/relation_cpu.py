@@ -30,7 +30,7 @@ pose_embedding_stage = dict(
 )
 motion_embedding_stage = dict(train_cfg=length(2500), optim_wrapper=adam(2e-3), param_scheduler=course(50))
 source_stage = dict(
-    train_cfg=dict(**length(1000), val_interval=1000),
+    train_cfg=dict(**length(2000), val_interval=2000),
     optim_wrapper=dict(
         optimizer=dict(type='AdamW', lr=3e-3, weight_decay=1e-2),
         paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}),

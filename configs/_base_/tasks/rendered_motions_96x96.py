@@ -4,8 +4,8 @@
 #     --mocap-share 1 --pose-noise 0 0.1 --frontal-share 1 --frontal-spread 40 --turned-share 0
 #     --out data/rendered_motions"
 #   $PEOPLE/source --look clean --num 8000 --seed 1
-#   $PEOPLE/target_train --look shifted --num 7680 --sequence 80 --seed 2
-#   $PEOPLE/target_test --look shifted --num 600 --seed 2 --first 100000
+#   $PEOPLE/target_train --look dusk --num 7680 --sequence 80 --seed 2
+#   $PEOPLE/target_test --look dusk --num 600 --seed 2 --first 100000
 _base_ = ['../default_runtime.py', '../models/latent_effnetlite0_96x96.py', '../schedules/relation_cpu.py']
 skeleton, frames = 'nlrd15', 16
 custom_hooks = [*_base_.custom_hooks, dict(type='ChannelsLastHook')]
@@ -19,7 +19,7 @@ source_pipeline = [
     dict(type='LoadImage'),
     dict(type='RandomFlip', direction='horizontal', prob=0.4),
     dict(type='GetBBoxCenterScale', padding=1.0),
-    dict(type='TopdownRandomAffine', input_size=(96, 96), rotation=30, scale=(0.8, 1.2)),
+    dict(type='TopdownRandomAffine', input_size=(96, 96), rotation=15, scale=(0.9, 1.1)),
     dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3),
     label,
     pack,
