@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 import sys
 import time
 from contextlib import contextmanager
@@ -26,6 +28,9 @@ from mmposeda.engine.failures import one_line  # noqa: E402
 from mmposeda.engine.own_config import METHODS, PRESETS, STAGE, AdaptationOptions, write_config  # noqa: E402
 from mmposeda.engine.own_data import labelled_source, read_estimator  # noqa: E402
 from mmposeda.engine.own_joints import OwnDataError, choose_rendering  # noqa: E402
+from mmposeda.engine.own_report import write_report  # noqa: E402
+from mmposeda.engine.own_results import Comparison, labels_of  # noqa: E402
+from mmposeda.structures.skeleton import Skeleton  # noqa: E402
 
 #: Pictures below which a target says little
 FEW = 50
@@ -157,15 +162,28 @@ def find_source(args, given, folder):
         bbox='ann' if args.boxes else 'image',
         metainfo='@joint_set@',
     )
-    from mmposeda.structures.skeleton import Skeleton
-
     return source, Skeleton.from_metainfo(rendering.joints), notes
+
+
+class Twentieths:
+    """Shortens the training's output: of its iterations a line every twentieth of the way."""
+
+    def __init__(self):
+        self.shown = -1
+
+    def __call__(self, line):
+        """What to show of a line, or None."""
+        step = re.search(r'Iter\(train\) \[\s*(\d+)/(\d+)\]', line)
+        if step and int(step[1]) * 20 // int(step[2]) == self.shown:
+            return None
+        self.shown = int(step[1]) * 20 // int(step[2]) if step else self.shown
+        return shorten_train(line)
 
 
 def train(folder, path):
     """Run the config, or go on with it; return the folder of its stage."""
     command = [str(ROOT / 'tools' / 'train.py'), str(path), '--work-dir', str(folder), '--resume']
-    run_tool(command, folder / 'adapt.log', shorten_train)
+    run_tool(command, folder / 'adapt.log', Twentieths())
     return folder / STAGE
 
 
@@ -182,6 +200,7 @@ def export(folder, path):
 def main(argv=None):
     """Go through the steps."""
     args = parse_args(argv)
+    command = shlex.join(['python', 'tools/adapt.py', *(sys.argv[1:] if argv is None else argv)])
     folder = Path(args.work_dir).resolve()
     with one_line(args.config):
         options = AdaptationOptions(
@@ -194,20 +213,34 @@ def main(argv=None):
             seed=args.seed,
         )
         given = read_estimator(args.config, args.checkpoint, args.joints)
+        if args.labels:  # what is wrong with them is better known before the training than after
+            labels_of(args.labels, args.label_images or args.target, given, whole=not args.boxes)
         folder.mkdir(parents=True, exist_ok=True)
         same_run(folder, args)
-        steps = Steps(folder)
+        steps, found = Steps(folder), {}
         with steps.timed('Looking at the target'):
-            target, target_notes = find_target(args, folder)
-            print(*target_notes, sep='\n')
+            target, found['target'] = find_target(args, folder)
+            print(*found['target'], sep='\n')
         with steps.timed('Labelled source'):
-            source, source_joints, source_notes = find_source(args, given, folder)
-            print(*source_notes, sep='\n')
+            source, found['joints'], found['source'] = find_source(args, given, folder)
+            print(*found['source'], sep='\n')
         path = write_config(folder, given, source, target, options)
         with steps.timed('Adapting'):
             train(folder, path)
         with steps.timed('Exporting'):
             checkpoint, exported = export(folder, path)
+        with steps.timed('Comparing before and after'):
+            comparison = Comparison(path, given, checkpoint)
+            compared, pck = comparison.on_target(), {}
+            if args.labels:
+                images = args.label_images or target['data_root']
+                pck = comparison.on_labels(args.labels, images, not args.boxes, folder)
+        report = write_report(args, given, compared, pck, found, steps.minutes, command)
+    for side, metrics in pck.items():
+        print(f'PCK@0.1 {side}: {metrics["PCK/all@0.1"]:.1f} %')
+    print(f'\nReport: {os.path.relpath(report)}')
+    print(f'Plain MMPose config and checkpoint: {os.path.relpath(exported)}/model.py, model.pth')
+    print(f'Time over all calls: {sum(steps.minutes.values()):.1f} min')
 
 
 if __name__ == '__main__':

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
+from torch import nn
 
 from mmposeda.registry import DATASETS, MODELS
 
@@ -26,8 +28,36 @@ def predict_samples(cfg: Config, checkpoint: str, indices: Sequence[int]) -> lis
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmposeda')):
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
-        model = MODELS.build(cfg.model)
-        load_checkpoint(model, checkpoint, map_location='cpu')
-        model.eval()
-        with torch.no_grad():
-            return model.test_step(pseudo_collate([dataset[i] for i in indices]))
+        return predict(load_model(cfg.model, checkpoint, 'cpu'), dataset, indices, len(indices))
+
+
+def load_model(model: Mapping, checkpoint: str, device: str | None = None) -> nn.Module:
+    """A model with a checkpoint's weights, in evaluation mode.
+
+    Args:
+        model (Mapping): Its config.
+        checkpoint (str): Path of the checkpoint.
+        device (str, optional): Where to; a GPU if there is one by default.
+    """
+    model = MODELS.build(model)
+    load_checkpoint(model, checkpoint, map_location='cpu')
+    return model.to(device or get_device()).eval()
+
+
+@torch.no_grad()
+def predict(model: nn.Module, dataset, indices: Sequence[int], batch_size: int = 32) -> list:
+    """Predict samples of a data set, batch by batch.
+
+    Args:
+        model (nn.Module): In evaluation mode.
+        dataset: With a pipeline that packs.
+        indices (Sequence[int]): Which samples.
+        batch_size (int): Samples at a time.
+
+    Returns:
+        list[PoseDataSample]: As of :func:`predict_samples`.
+    """
+    samples = []
+    for start in range(0, len(indices), max(1, batch_size)):
+        samples += model.test_step(pseudo_collate([dataset[i] for i in indices[start : start + batch_size]]))
+    return samples
