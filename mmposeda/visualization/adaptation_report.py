@@ -145,8 +145,8 @@ def _caption(compared, index: int, skeleton: Skeleton) -> str:
 def _accuracy(report: Report, pck: Mapping[str, Mapping[str, float]]) -> None:
     report.section('Accuracy on your labels')
     report.text(
-        "PCK (%): the share of joints whose error is below 5, 10 or 20 % of the crop's side. No label of yours took part "
-        'in the training.'
+        "PCK (%): the share of joints whose error is below 5, 10 or 20 % of the crop's side. No label took part in the "
+        'training.'
     )
     keys = list(pck['before'])
     thresholds = list(dict.fromkeys(key.partition('@')[2] for key in keys))
