@@ -16,18 +16,14 @@ generalisation, whose training has seen none of them; they go through the pipeli
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-import cv2
 from mmengine.config import Config, DictAction
-from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 
 import mmposeda  # noqa: F401
-from mmposeda.engine import random_state
 from mmposeda.engine.checkpoints import check, read
-from mmposeda.engine.failures import MENDABLE
+from mmposeda.engine.drawing import draw_and_write
 from mmposeda.engine.interventions import check_model, draw_pictures, intervenes, look, measure, reconstructions
 from mmposeda.engine.stages import stage_config, stage_names
 from mmposeda.registry import DATASETS, MODELS
@@ -152,16 +148,7 @@ def main(argv=None):
     """Run the command; return the folder and the numbers."""
     args = parse_args(argv)
     out = Path(args.out)
-    try:
-        with DefaultScope.overwrite_default_scope('mmposeda'), random_state.kept(gpu=False):
-            random_state.seed_host(args.seed)
-            numbers, figures = draw(args)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / 'interventions.json').write_text(json.dumps(numbers, indent=1) + '\n')
-        for name, figure in figures.items():
-            figure.savefig(out / f'{name}.png')
-    except (*MENDABLE, ValueError, TypeError, KeyError, OSError, cv2.error) as error:
-        raise SystemExit(f'plot_interventions.py: {error}') from error
+    numbers, figures = draw_and_write('plot_interventions.py', lambda: draw(args), out, 'interventions', args.seed)
     for name, value in numbers.items():
         print(f'{name:16}{value:9.3f}  {MEANINGS[name]}')
     if not figures:

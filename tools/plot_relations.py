@@ -19,20 +19,16 @@ MocapMotionDataset at the top level of the config, seen from all around and with
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-import cv2
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 
 import mmposeda  # noqa: F401
-from mmposeda.engine import random_state
 from mmposeda.engine.checkpoints import check, read
-from mmposeda.engine.failures import MENDABLE
+from mmposeda.engine.drawing import draw_and_write
 from mmposeda.engine.interventions import spaced
 from mmposeda.engine.relation_examples import latent_walks, predictions, relation_pairs
 from mmposeda.engine.relations import latent_spread, non_localness, predicted_non_localness
@@ -208,16 +204,7 @@ def main(argv=None):
     """Run the command; return the folder and the numbers."""
     args = parse_args(argv)
     out = Path(args.out)
-    try:
-        with DefaultScope.overwrite_default_scope('mmposeda'), random_state.kept(gpu=False):
-            random_state.seed_host(args.seed)
-            numbers, figures = draw(args)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / 'relations.json').write_text(json.dumps(numbers, indent=1) + '\n')
-        for name, figure in figures.items():
-            figure.savefig(out / f'{name}.png')
-    except (*MENDABLE, ValueError, TypeError, KeyError, OSError, cv2.error) as error:
-        raise SystemExit(f'plot_relations.py: {error}') from error
+    numbers, figures = draw_and_write('plot_relations.py', lambda: draw(args), out, 'relations', args.seed)
     print(f'{"distance of related latents (1: random pairs of motion capture)":64}  mocap  predictions')
     for name, row in numbers['predictions'].items():
         print(f'{name:64}{numbers["mocap"][name]["relative"]:7.3f}{row["relative"]:13.3f}')
