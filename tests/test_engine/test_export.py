@@ -1,29 +1,15 @@
 """An exported estimator is plain MMPose's and answers as the adapter does."""
 
-import subprocess
-import sys
-
-import cv2
 import numpy as np
 import pytest
 import torch
+from exported import asked, save
 from mmengine.config import Config
 
 from mmposeda.engine.export import export_plain
 from mmposeda.registry import MODELS
 
 CODEC = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.5)
-RUN = """
-import sys
-import mmposeda.compat
-for name in ('mmposeda.models', 'mmposeda.registry', 'mmposeda.engine'):
-    sys.modules[name] = None  # as if it were not installed
-from mmpose.apis import inference_topdown, init_model
-import numpy as np
-model = init_model(sys.argv[1], sys.argv[2], device='cpu')
-result = inference_topdown(model, sys.argv[3])[0].pred_instances
-np.savez(sys.argv[4], keypoints=result.keypoints, scores=result.keypoint_scores)
-"""
 
 
 def make_config(neck=True):
@@ -65,24 +51,15 @@ def trained(tmp_path):
     model = MODELS.build({**config.model, 'style': None})
     for parameter in model.teacher.head.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    meta = dict(dataset_meta=dict(dataset_name='lsp', flip_indices=list(range(14)), num_keypoints=14))
-    torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'adapter.pth')
-    return config, model.eval(), tmp_path / 'adapter.pth'
+    return config, model.eval(), save(model, 'lsp', 14, tmp_path)
 
 
 def test_mmpose_runs_the_export_without_mmposeda(trained, tmp_path):
     config, model, checkpoint = trained
-    paths = export_plain(config, str(checkpoint), str(tmp_path / 'out'))
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / 'picture.png'), picture)
-    arguments = [str(p) for p in (*paths, tmp_path / 'picture.png', tmp_path / 'result.npz')]
-    subprocess.run([sys.executable, '-c', RUN, *arguments], check=True)
-    result = np.load(tmp_path / 'result.npz')
-    batch = dict(inputs=[torch.from_numpy(picture.transpose(2, 0, 1).copy())], data_samples=None)
-    pixels = (batch['inputs'][0].flip(0).float() - 127) / 128
-    heatmaps = model(pixels[None], mode='tensor')
+    pixels, result = asked(config, checkpoint, tmp_path)
+    heatmaps = model(pixels, mode='tensor')
     _, scores = MODELS.build(config.model['estimator']).head.decoder.decode(heatmaps[0].detach().numpy())
-    np.testing.assert_allclose(result['scores'], scores, atol=1e-4)
+    np.testing.assert_allclose(result['keypoint_scores'], scores, atol=1e-4)
 
 
 def test_exported_weights_are_the_teachers_under_mmpose_keys(trained, tmp_path):

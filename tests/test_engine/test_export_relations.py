@@ -1,30 +1,14 @@
 """An exported estimator by latents carries its pose decoder, nothing else of the adaptation, and needs MMPose alone."""
 
-import subprocess
-import sys
-
-import cv2
 import numpy as np
 import pytest
 import torch
+from exported import asked, exported_weights, save
 from mmengine.config import Config
 
 from mmposeda.engine.export import _with_bases, export_plain
 from mmposeda.registry import MODELS
 from mmposeda.structures.skeleton import METAINFO_DIR
-
-RUN = """
-import sys
-import mmposeda.compat
-for name in ('mmposeda.models', 'mmposeda.registry', 'mmposeda.structures', 'mmposeda.codecs', 'mmposeda.engine'):
-    sys.modules[name] = None  # as if it were not installed
-from mmpose.apis import inference_topdown, init_model
-import numpy as np
-model = init_model(sys.argv[1], sys.argv[2], device='cpu')
-assert type(model).__name__ == 'TopdownPoseEstimator' and not hasattr(model, 'motion')
-result = inference_topdown(model, sys.argv[3])[0].pred_instances
-np.savez(sys.argv[4], keypoints=result.keypoints, keypoints_3d=result.keypoints_3d)
-"""
 
 
 def pretrained(part, **kwargs):
@@ -90,21 +74,13 @@ def trained(request, tmp_path):
     head.bone_length.copy_(100 * head.pose.kinematics.lengths)
     head.bones.fill_(1)
     joints = head.pose.kinematics.num_joints
-    meta = dict(dataset_meta=dict(dataset_name=skeleton, flip_indices=list(range(joints)), num_keypoints=joints))
-    torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'adapter.pth')
-    return config, model.eval(), tmp_path / 'adapter.pth'
+    return config, model.eval(), save(model, skeleton, joints, tmp_path)
 
 
 def test_mmpose_predicts_the_same_pose_without_mmposeda(trained, tmp_path):
     config, model, checkpoint = trained
-    paths = export_plain(config, str(checkpoint), str(tmp_path / 'out'))
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / 'picture.png'), picture)
-    arguments = [str(p) for p in (*paths, tmp_path / 'picture.png', tmp_path / 'result.npz')]
-    subprocess.run([sys.executable, '-c', RUN, *arguments], check=True)
-    result = np.load(tmp_path / 'result.npz')
-    pixels = (torch.from_numpy(picture[..., ::-1].transpose(2, 0, 1).copy()).float() - 127) / 128
-    pose = model.student.head.pose.pose(model.latents(pixels[None])).detach().numpy() / 10  # 100 mm a unit, in metres
+    pixels, result = asked(config, checkpoint, tmp_path)
+    pose = model.student.head.pose.pose(model.latents(pixels)).detach().numpy() / 10  # 100 mm a unit, in metres
     np.testing.assert_allclose(result['keypoints_3d'], pose, atol=1e-4)
     assert np.abs(pose).max() > 0.1
     height = np.ptp(result['keypoints'][0], 0).max()
@@ -113,12 +89,8 @@ def test_mmpose_predicts_the_same_pose_without_mmposeda(trained, tmp_path):
 
 def test_the_pose_decoder_travels_along_and_nothing_else(trained, tmp_path):
     config, model, checkpoint = trained
-    path, weights = export_plain(config, str(checkpoint), str(tmp_path / 'out'))
-    saved = torch.load(weights, weights_only=True)['state_dict']
-    assert saved.keys() == model.student.state_dict().keys()
-    assert all(torch.equal(value, model.student.state_dict()[key]) for key, value in saved.items())
+    _, saved, written = exported_weights(config, checkpoint, tmp_path, model.student)
     assert {'head.bone_length', 'head.pose.decoder.body.0.weight'} <= saved.keys()
-    written = ''.join(file.read_text() for file in path.parent.rglob('*.py'))
     for word in ('MotionAutoEncoder', 'RelationNetwork', 'PhotometricChange', 'info_nce', 'RootRelativePose'):
         assert f"type='{word}'" not in written and f'class {word}' not in written and f'def {word}' not in written
 
