@@ -116,7 +116,7 @@ def find_target(args, folder):
     found = own_pictures(args.target, folder, args.fps)
     target, notes = dict(data_root=found.folder), []
     if found.left_out:
-        notes.append(f'{len(found.left_out)} pictures or videos with frames left out: {few_names(found.left_out)}')
+        notes.append(f'left out: {few_names(found.left_out)}')
     if args.boxes:
         if not Path(args.boxes).is_file():
             raise OwnDataError(f'--boxes {args.boxes} does not exist')
@@ -197,12 +197,21 @@ def export(folder, path):
     return checkpoint, out
 
 
+@contextmanager
+def naming_missing_files():
+    """Turn a missing file, which the messages of our readers name, into an error that ends in one line."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise OwnDataError(str(error)) from error
+
+
 def main(argv=None):
     """Go through the steps."""
     args = parse_args(argv)
     command = shlex.join(['python', 'tools/adapt.py', *(sys.argv[1:] if argv is None else argv)])
     folder = Path(args.work_dir).resolve()
-    with one_line(args.config):
+    with one_line(args.config), naming_missing_files():
         options = AdaptationOptions(
             method=args.method,
             iterations=args.iterations,

@@ -58,7 +58,7 @@ def logged_scalars(stage: str | Path) -> dict[str, tuple[list, list]]:
     for path in sorted(Path(stage).glob('*/vis_data/scalars.json')):
         for line in path.read_text().splitlines():
             row = json.loads(line)
-            if 'loss' in row:
+            if any('loss' in name for name in row):
                 rows[int(row['step'])] = row
     names = {name: None for row in rows.values() for name in row}
     plain = ('iter', 'step', 'epoch', 'time', 'data_time', 'base_lr', 'memory')
