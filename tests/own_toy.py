@@ -6,23 +6,37 @@ import cv2
 import numpy as np
 import torch
 from mmengine.registry import DefaultScope
-from toy_adaptation import NETWORK
 
 import mmposeda  # noqa: F401
 from mmposeda.registry import MODELS
 from mmposeda.structures.skeleton import Skeleton, metainfo_path
 
-SIZE = 32
+NETWORK = """
+from mmpose.registry import MODELS
+from torch import nn
+
+
+@MODELS.register_module(force=True)
+class OwnBackbone(nn.Sequential):
+    def __init__(self, init_cfg=None):
+        super().__init__(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
+
+    def init_weights(self):
+        pass
+
+    def forward(self, x):
+        return (super().forward(x),)
+"""
 CONFIG = """
 import sys
 sys.path.insert(0, '{{{{ fileDirname }}}}')
-custom_imports = dict(imports=['toy_network'], allow_failed_imports=False)
+custom_imports = dict(imports=['own_network'], allow_failed_imports=False)
 default_scope = 'mmpose'
 codec = dict({codec})
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(type='PoseDataPreprocessor', mean=[127.0] * 3, std=[64.0] * 3),
-    backbone=dict(type='ToyBackbone', init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth')),
+    backbone=dict(type='OwnBackbone', init_cfg=dict(type='Pretrained', checkpoint='nowhere.pth')),
     head=dict({head}),
 )
 pipeline = [
@@ -64,7 +78,7 @@ def write_estimator(folder, joints='lsp', kind=HEATMAP):
 
     folder.mkdir(parents=True, exist_ok=True)
     count = Skeleton.from_metainfo(joints).num_joints
-    (folder / 'toy_network.py').write_text(NETWORK)
+    (folder / 'own_network.py').write_text(NETWORK)
     parts = {key: value.format(count=count) for key, value in kind.items()}
     (folder / 'own.py').write_text(CONFIG.format(joints=metainfo_path(joints), **parts))
     model = Config.fromfile(str(folder / 'own.py')).model
