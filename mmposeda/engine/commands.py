@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-#: Where ``tools`` and ``configs`` are.
-ROOT = Path(__file__).resolve().parents[2]
+_PACKED = Path(__file__).resolve().parents[1] / '.mim'
+#: Where ``tools`` and ``configs`` are: in the source tree, or in an installed package.
+ROOT = _PACKED if _PACKED.is_dir() else _PACKED.parents[1]
 
 
 def run_tool(command: Sequence[str], log: str | Path, shorten: Callable[[str], str | None]) -> None:

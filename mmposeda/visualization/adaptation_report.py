@@ -95,8 +95,8 @@ def pair(compared, index: int, skeleton: Skeleton) -> np.ndarray:
     sides = []
     for name, points in (('before', compared.before), ('after', compared.after)):
         side = draw_pose(crop, points[index], skeleton, scale=scale)
-        for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(side, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, color, width, cv2.LINE_AA)
+        cv2.rectangle(side, (0, 0), (12 + 9 * len(name), 20), (30, 36, 46), -1)
+        cv2.putText(side, name, (6, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.47, (255, 255, 255), 1, cv2.LINE_AA)
         sides.append(side)
     gap = np.full((len(sides[0]), _GAP, 3), 255, np.uint8)
     return np.concatenate([sides[0], gap, sides[1]], 1)

@@ -22,6 +22,7 @@ TITLES = {
     'spread': 'spread of a joint over pictures (widths)',
     'lr': 'learning rate of the backbone',
 }
+_FROM_ZERO = ('_confidence', '_merged', '_spread')
 
 
 def curve_title(name: str) -> str:
@@ -56,8 +57,9 @@ def run_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], colo
         axes.set_title(curve_title(name), fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        low = min(values)
-        if 0 <= low < 0.5 * max(values):
+        if name.endswith('_kept'):
+            axes.set_ylim(0, 1)
+        elif name.endswith(_FROM_ZERO) or 0 <= min(values) < 0.5 * max(values):
             axes.set_ylim(bottom=0)
         axes.yaxis.grid(True, color='#DDDDDD', linewidth=0.6)
         tidy(axes)
