@@ -14,6 +14,7 @@ from torch import nn
 
 from mmposeda.datasets.lifting import LiftingDataset
 from mmposeda.datasets.lifting_streams import STREAMS
+from mmposeda.datasets.motion import MocapMotionDataset
 from mmposeda.datasets.samplers.difficulty_bin_sampler import STRATEGIES
 from mmposeda.engine.stages import resolve_references, stage_config, stage_names
 from mmposeda.models.losses import perceptual
@@ -83,9 +84,17 @@ def check_loader(loader, training):
         assert loader['batch_size'] == sum(loader['sampler']['quotas'])
         parts = loader['dataset'].get('datasets', STREAMS)
         assert len(loader['sampler']['quotas']) == len(parts)
+    if loader['sampler']['type'] == 'TurnSampler':
+        assert loader['batch_size'] == loader['sampler']['batch_size']
+        parts = loader['dataset']['datasets']
+        assert set(loader['sampler'].get('turns') or range(len(parts))) <= set(range(len(parts)))
     for cfg in leaves(loader['dataset']):
         kind = DATASETS.get(cfg['type'])
         assert kind is not None
+        if issubclass(kind, MocapMotionDataset):
+            assert training and loader['collate_fn'] == dict(type='take_batch'), 'whole batches are handed through'
+            inspect.signature(kind).bind(**{key: value for key, value in cfg.items() if key != 'type'})
+            continue
         if issubclass(kind, LiftingDataset):
             assert loader['collate_fn'] == dict(type='take_batch'), 'whole batches are handed through'
             inspect.signature(kind).bind(**{key: value for key, value in cfg.items() if key != 'type'})
@@ -93,7 +102,9 @@ def check_loader(loader, training):
             continue
         pipeline = Compose([TRANSFORMS.build(step) for step in cfg['pipeline']])
         assert type(pipeline.transforms[-1]).__name__ == 'PackPoseInputs'
-        if 'Image' not in cfg['type'] and 'Rendered' not in cfg['type']:
+        if cfg['type'] == 'UnlabeledVideoDataset':
+            inspect.signature(kind).bind(**{key: value for key, value in cfg.items() if key != 'type'})
+        elif 'Image' not in cfg['type'] and 'Rendered' not in cfg['type']:
             dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': True})
             assert training or getattr(dataset, 'test_mode', True), 'an evaluated data set is in test mode'
 
@@ -114,7 +125,8 @@ def check_schedule(cfg, model):
     schedulers = cfg.get('param_scheduler') or []
     if not isinstance(schedulers, list):
         assert schedulers.keys() == set(wrapper.keys()), 'MMEngine wants an entry for every part'
-    by_part = dict(student=schedulers) if isinstance(schedulers, list) else schedulers
+    first = next(iter(wrapper.keys())) if parts else ''
+    by_part = {first: schedulers} if isinstance(schedulers, list) else schedulers
     for part, scheduler in ((part, scheduler) for part, listed in by_part.items() for scheduler in listed):
         ends = [scheduler[key] for key in ('end', 'begin') if key in scheduler]
         if scheduler.get('by_epoch', True) == ('max_epochs' in cfg.train_cfg) and scheduler['type'] != 'MultiStepLR':
