@@ -58,6 +58,11 @@ SIMCC = dict(
     "simcc_split_ratio=2.0, deconv_out_channels=None, loss=dict(type='KLDiscretLoss', use_target_weight=True), "
     'decoder=codec',
 )
+REGRESSION = dict(
+    codec="type='RegressionLabel', input_size=(32, 32)",
+    head="type='RegressionHead', in_channels=8, num_joints={count}, decoder=codec, "
+    "loss=dict(type='SmoothL1Loss', use_target_weight=True)",
+)
 SOURCE = """
 pipeline = [
     dict(type='LoadImage'),

@@ -145,8 +145,8 @@ def write_config(
             MODELS.build(stage_config(cfg, STAGE).model)
     except (TypeError, ValueError, AttributeError) as error:
         raise OwnDataError(
-            f'--method {options.method} does not fit {given.config}: {error} Any head can be had with '
-            '--method source_only, which takes no part of the target'
+            f'--method {options.method} does not fit {given.config}: {error} With '
+            '--method source_only any head learns, from the source alone'
         ) from error
     return path
 
@@ -266,7 +266,14 @@ def _method(given: GivenEstimator, options: AdaptationOptions) -> tuple[str, dic
         return 'udape', {**own, **settings}, [dict(type='MeanTeacherHook'), 'panel']
     if name == 'cc_ssl':
         return 'cc_ssl', settings, ['@_base_.cc_ssl_hooks[0]@', 'panel']
+    if name != 'regda' and not _has_last_layer(given):
+        settings['feat'] = 'backbone'
     return name, settings, [f'@*_base_.{name}_hooks@'] if name in ('dann', 'regda') else []
+
+
+def _has_last_layer(given: GivenEstimator) -> bool:
+    with DefaultScope.overwrite_default_scope('mmposeda'):
+        return getattr(MODELS.build(given.estimator).head, 'final_layer', None) is not None
 
 
 def _takes_weights(loss: Mapping) -> bool:

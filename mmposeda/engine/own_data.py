@@ -144,6 +144,11 @@ def _estimator(cfg: Config, path: str) -> dict:
             'a top-down config of MMPose (topdown_heatmap, simcc, topdown_regression)'
         )
     estimator = plain_config(Config(dict(model=model)).model.to_dict())
+    if isinstance(estimator.get('head', {}).get('loss'), (list, tuple)):
+        raise OwnDataError(
+            f'{path} has a head of several stages with a loss each, which wants targets of several sizes; these are '
+            'not made here. Give a config with a single head'
+        )
     decoder = estimator.get('head', {}).get('decoder')
     if not isinstance(decoder, Mapping) or 'input_size' not in decoder:
         raise OwnDataError(f'{path} has no codec with an input_size in model.head.decoder, which makes the targets')
@@ -165,8 +170,15 @@ def _test_pipeline(cfg: Config, path: str) -> list:
 
 
 def _check_weights(given: GivenEstimator, weights: Mapping) -> None:
-    with DefaultScope.overwrite_default_scope('mmposeda'):
-        model = MODELS.build(dict(type='SourceOnly', estimator=given.estimator))
+    try:
+        with DefaultScope.overwrite_default_scope('mmposeda'):
+            model = MODELS.build(dict(type='SourceOnly', estimator=given.estimator))
+    except Exception as error:
+        reason = str(error).strip('\'"').splitlines()[0]
+        raise OwnDataError(
+            f'the model of {given.config} cannot be built ({reason}): where it is of mmdet or mmpretrain, install that '
+            'package; your own modules want custom_imports in the config'
+        ) from error
     own = model.plain_state_dict()
     if any(key.startswith(('student.', 'teacher.')) for key in weights):
         raise OwnDataError(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from own_toy import SIMCC, write_estimator, write_labels, write_pictures, write_source
+from own_toy import REGRESSION, SIMCC, write_estimator, write_labels, write_pictures, write_source
 
 from mmposeda.engine.checkpoints import CheckpointError
 from mmposeda.engine.config_text import config_text
@@ -132,6 +132,14 @@ def test_what_cannot_be_adapted_is_named(tmp_path):
     (tmp_path / 'lifter.py').write_text("model = dict(type='PoseLifter')")
     with pytest.raises(OwnDataError, match='a model of type PoseLifter, expected a TopdownPoseEstimator'):
         read_estimator(str(tmp_path / 'lifter.py'), checkpoint)
+    text = (tmp_path / 'given' / 'own.py').read_text()
+    (tmp_path / 'given' / 'unknown.py').write_text(text.replace("'OwnBackbone'", "'mmpretrain.Unknown'"))
+    with pytest.raises(OwnDataError, match='cannot be built .*Unknown is not in the .*install that package'):
+        read_estimator(str(tmp_path / 'given' / 'unknown.py'), checkpoint)
+    stages = text.replace("loss=dict(type='KeypointMSELoss')", "loss=[dict(type='KeypointMSELoss')]")
+    (tmp_path / 'given' / 'stages.py').write_text(stages)
+    with pytest.raises(OwnDataError, match='several stages.*single head'):
+        read_estimator(str(tmp_path / 'given' / 'stages.py'), checkpoint)
     with pytest.raises(CheckpointError, match='nowhere.pth does not exist'):
         read_estimator(config, 'nowhere.pth')
     with pytest.raises(OwnDataError, match='is no file: download it first'):
@@ -158,6 +166,9 @@ def test_methods_that_do_not_fit_the_head_are_refused(tmp_path):
             write_config(tmp_path / method, given, source, target, AdaptationOptions(method=method))
     for method in ('source_only', 'ddc', 'dann'):
         write_config(tmp_path / method, given, source, target, AdaptationOptions(method=method))
+    given = read_estimator(*write_estimator(tmp_path / 'regression', kind=REGRESSION))
+    path = write_config(tmp_path / 'backbone', given, source, target, AdaptationOptions(method='dan'))
+    assert Config.fromfile(str(path)).stages[0].model.feat == 'backbone'
 
 
 def test_labels_are_put_into_the_order_of_the_estimator(given, tmp_path):
