@@ -60,7 +60,7 @@ SIMCC = dict(
 )
 REGRESSION = dict(
     codec="type='RegressionLabel', input_size=(32, 32)",
-    head="type='RegressionHead', in_channels=8, num_joints={count}, decoder=codec, "
+    head="type='RegressionHead', in_channels=512, num_joints={count}, decoder=codec, "
     "loss=dict(type='SmoothL1Loss', use_target_weight=True)",
 )
 SOURCE = """

@@ -16,6 +16,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ class Steps:
 
 
 def same_run(folder, args):
-    """Keep the settings that decide what is computed, or compare with those of the run that is there.
+    """Settings that decide what is computed, compared with those of the run that is there, if one is.
 
     Raises:
         OwnDataError: The folder holds a run of other settings.
@@ -111,7 +112,7 @@ def same_run(folder, args):
         if changed:
             said = ', '.join(f'{key} {before.get(key)!r}, now {settings[key]!r}' for key in changed)
             raise OwnDataError(f'{folder} holds a run with {said}: choose another --work-dir, or delete that folder')
-    record.write_text(json.dumps(settings, indent=2))
+    return settings
 
 
 def find_target(args, folder):
@@ -124,6 +125,7 @@ def find_target(args, folder):
         if not Path(args.boxes).is_file():
             raise OwnDataError(f'--boxes {args.boxes} does not exist')
         target['ann_file'] = str(Path(args.boxes).resolve())
+        notes.append(f'people by their boxes in {args.boxes}')
     elif found.left_out and not found.videos:
         (folder / 'pictures.txt').write_text('\n'.join(found.names))
         target['ann_file'] = str(folder / 'pictures.txt')
@@ -227,8 +229,10 @@ def main(argv=None):
         given = read_estimator(args.config, args.checkpoint, args.joints)
         if args.labels:  # what is wrong with them is better known before the training than after
             labels_of(args.labels, args.label_images or args.target, given, whole=not args.boxes)
+        with tempfile.TemporaryDirectory() as aside:  # a method that does not fit is refused before hours are spent
+            write_config(aside, given, dict(type='RenderedDataset'), dict(data_root=args.target), options)
+        settings = same_run(folder, args)
         folder.mkdir(parents=True, exist_ok=True)
-        same_run(folder, args)
         steps, found = Steps(folder), {}
         with steps.timed('Looking at the target'):
             target, found['target'] = find_target(args, folder)
@@ -237,6 +241,7 @@ def main(argv=None):
             source, found['joints'], found['source'] = find_source(args, given, folder)
             print(*found['source'], sep='\n')
         path = write_config(folder, given, source, target, options)
+        (folder / 'settings.json').write_text(json.dumps(settings, indent=2))
         with steps.timed('Adapting'):
             train(folder, path)
         with steps.timed('Exporting'):

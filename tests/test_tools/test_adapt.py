@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from own_toy import SIMCC, write_estimator, write_labels, write_pictures, write_source
+from own_toy import REGRESSION, SIMCC, write_estimator, write_labels, write_pictures, write_source
 
 from mmposeda.engine.own_config import METHODS
+from mmposeda.engine.own_data import read_estimator
 from mmposeda.structures.skeleton import Skeleton
 
 
@@ -95,7 +95,8 @@ def test_the_command_adapts_exports_and_reports(adapt, tmp_path, capsys):
     plain = torch.load(run / 'exported' / 'model.pth', weights_only=True)['state_dict']
     teacher = torch.load(run / 'adapt' / 'iter_2.pth', weights_only=False)['state_dict']
     assert plain and all(torch.equal(value, teacher[f'teacher.{key}']) for key, value in plain.items())
-    assert Config.fromfile(str(run / 'exported' / 'model.py')).model.head.out_channels == 14
+    again = read_estimator(str(run / 'exported' / 'model.py'), str(run / 'exported' / 'model.pth'))
+    assert again.skeleton.same_joints(skeleton) and again.input_size == (32, 32)
 
 
 def test_labels_of_the_target_do_not_reach_the_training(adapt, tmp_path):
@@ -118,6 +119,27 @@ def test_the_same_command_again_repeats_nothing(adapt, tmp_path):
         adapt('--method', 'dann')
 
 
+def test_boxes_say_who_is_on_a_picture(adapt, tmp_path):
+    boxes = {'0.jpg': [[0, 0, 20, 30], [20, 5, 20, 30]], '3.jpg': [[4, 4, 30, 30]]}
+    (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
+    adapt('--boxes', tmp_path / 'boxes.json')
+    text = (tmp_path / 'run' / 'report.html').read_text()
+    assert 'Over 3 pictures' in text and text.count('<figcaption>0.jpg: joints moved') >= 2 and '5.jpg' not in text
+
+
+def test_a_run_that_was_stopped_goes_on(adapt, tmp_path, monkeypatch):
+    from mmposeda.engine import training
+
+    whole = training._write_marker
+    monkeypatch.setattr(training, '_write_marker', lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        adapt()
+    assert not (tmp_path / 'run' / 'report.html').exists()
+    monkeypatch.setattr(training, '_write_marker', whole)
+    adapt()
+    assert (tmp_path / 'run' / 'report.html').is_file() and (tmp_path / 'run' / 'exported' / 'model.pth').is_file()
+
+
 @pytest.mark.parametrize('method', [m for m in METHODS if m not in ('udape', 'ddc', 'dan')])
 def test_other_methods_run(adapt, tmp_path, method):
     adapt('--method', method)
@@ -128,9 +150,16 @@ def test_other_methods_run(adapt, tmp_path, method):
 def test_heads_without_heatmaps(adapt, tmp_path):
     with pytest.raises(SystemExit, match='--method udape does not fit.*heatmap.*source_only'):
         adapt(kind=SIMCC)
-    assert not (tmp_path / 'run' / 'adapt').exists()
-    adapt('--method', 'ddc', '--work-dir', tmp_path / 'aligned', kind=SIMCC)
-    assert (tmp_path / 'aligned' / 'exported' / 'model.pth').is_file()
+    # so that the next try may have the same place
+    assert not (tmp_path / 'run').exists()
+    adapt('--method', 'ddc', kind=SIMCC)
+    assert (tmp_path / 'run' / 'exported' / 'model.pth').is_file()
+
+
+def test_a_regression_head_by_the_features_of_its_backbone(adapt, tmp_path):
+    adapt('--method', 'dan', kind=REGRESSION)
+    assert "feat='backbone'" in (tmp_path / 'run' / 'adapt.py').read_text()
+    assert (tmp_path / 'run' / 'exported' / 'model.pth').is_file()
 
 
 def test_a_rendered_source(adapt, tmp_path):
