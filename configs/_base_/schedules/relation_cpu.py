@@ -40,6 +40,6 @@ source_stage = dict(
 relations_stage = dict(train_cfg=length(600), optim_wrapper=adam(2e-3), param_scheduler=course(50))
 adapt_stage = dict(
     train_cfg=dict(**length(300), val_interval=300),
-    optim_wrapper=dict(default=adam(3e-4)),
+    optim_wrapper=dict(default=adam(5e-5), pose_contrast=adam(3e-4), motion_contrast=adam(3e-4)),
     param_scheduler=course(10),
 )
