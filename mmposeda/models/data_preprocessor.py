@@ -80,6 +80,10 @@ class DomainDataPreprocessor(BaseDataPreprocessor):
         """Normalised pictures (..., 3, h, w) in [0, 1], whatever the base normalises by."""
         return (images * self.std + self.mean) / 255
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """The way back of :meth:`unit`: pictures (..., 3, h, w) in [0, 1] as the networks get them."""
+        return (images * 255 - self.mean) / self.std
+
     def _several(self, part: dict, domain: str) -> dict:
         inputs, samples = part['inputs'], part['data_samples']
         count = len(inputs[0]) // 3

@@ -63,6 +63,12 @@ def test_mean_and_std_undo_the_normalisation():
     assert not any('mean' in k or 'std' in k for k in pre.state_dict())
 
 
+def test_pictures_come_back_from_the_range_of_one():
+    processor = DomainDataPreprocessor(dict(mean=[120.0, 110.0, 100.0], std=[60.0, 50.0, 40.0]))
+    normalised = torch.randn(4, 3, 5, 6)
+    torch.testing.assert_close(processor.normalised(processor.unit(normalised)), normalised, atol=1e-5, rtol=0)
+
+
 def test_base_without_normalisation_has_neutral_statistics():
     pre = DomainDataPreprocessor(dict(type='PoseDataPreprocessor'))
     assert pre.mean.eq(0).all() and pre.std.eq(1).all()

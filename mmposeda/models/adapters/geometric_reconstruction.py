@@ -256,7 +256,7 @@ class GeometricReconstruction(UDAPE):
         if pictures.shape[1] > 1:
             return Pair(base, self.views(pictures[:, 1], *drawn).images)
         field = random_deformation(len(still), self.layout.input_size, still.device, **self.deformation)
-        return Pair(base, (warp_by_field(self._unit(base), field) * 255 - mean) / std)
+        return Pair(base, self.data_preprocessor.normalised(warp_by_field(self._unit(base), field)))
 
     def reconstruct(self, pair: Pair) -> tuple[Reconstruction, Tensor | None]:
         """Redraw the driving pictures from the base ones; also the features that the gradient passes."""

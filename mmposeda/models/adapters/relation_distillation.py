@@ -248,8 +248,7 @@ class RelationDistillation(DomainAdapter):
         if not change:
             return cut
         preprocessor = self.data_preprocessor
-        changed = self.photometric(preprocessor.unit(cut), change)
-        return (changed * 255 - preprocessor.mean) / preprocessor.std
+        return preprocessor.normalised(self.photometric(preprocessor.unit(cut), change))
 
     def _relate(self, relation: Relation, clips: Tensor) -> dict[str, Tensor]:
         key, count = key_of(relation.name), len(clips)
