@@ -70,11 +70,6 @@ class Relation:
         """'motion' where time is turned round, else 'pose'."""
         return 'motion' if self.backward else 'pose'
 
-    @property
-    def in_space(self) -> bool:
-        """Whether single pictures change."""
-        return self.flip or self.angle != 0
-
     def window(self, frames: int) -> int:
         """Frames of video that a pair of clips of ``frames`` is made of.
 
