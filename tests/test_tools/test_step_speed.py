@@ -46,22 +46,18 @@ def test_prints_the_step_against_the_networks(flags, speed, capsys):
     assert re.search(r'^(udape|regda), ResNet-18, 32 px, 2 \+ 2(, style statistics)?, cpu, wall time$', output, re.M)
 
 
-def test_prints_what_the_causal_intervention_takes(speed, capsys):
-    speed.main(['--method', 'causal', *TINY])
+@pytest.mark.parametrize(
+    'method, line',
+    [('causal', 'prediction, adapter / estimator'), ('relation', 'all of the estimator adapting / this step')],
+    ids=['causal', 'relation'],
+)
+def test_prints_what_a_method_takes_and_its_own_ratio(method, line, speed, capsys):
+    speed.main(['--method', method, *TINY])
     output = capsys.readouterr().out
-    assert re.search(r'^causal, ResNet-18, 32 px, 2 \+ 2, cpu, wall time$', output, re.M)
+    assert re.search(rf'^{method}, ResNet-18, 32 px, 2 \+ 2, cpu, wall time$', output, re.M)
     found = ratios(output)
     assert found.keys() == {'step / bare'} and found['step / bare'] > 0.5
-    assert re.search(r'^prediction, adapter / estimator [\d.]+ \(', output, re.M)
-
-
-def test_prints_what_relation_distillation_takes(speed, capsys):
-    speed.main(['--method', 'relation', *TINY])
-    output = capsys.readouterr().out
-    assert re.search(r'^relation, ResNet-18, 32 px, 2 \+ 2, cpu, wall time$', output, re.M)
-    found = ratios(output)
-    assert found.keys() == {'step / bare'} and found['step / bare'] > 0.5
-    assert re.search(r'^all of the estimator adapting / this step [\d.]+ \(', output, re.M)
+    assert re.search(rf'^{line} [\d.]+ \(', output, re.M)
 
 
 def test_prints_what_the_reconstruction_takes(speed, capsys, monkeypatch):
