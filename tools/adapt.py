@@ -161,7 +161,7 @@ def find_source(args, given, folder):
     name = dict(person='people', hand='hands')[rendering.what]
     source = dict(
         type='RenderedDataset',
-        data_root=str(out),
+        data_root='{{ fileDirname }}/source',  # so that the folder can be moved
         ann_file=f'annotations/{name}.json',
         # framed as the target is
         bbox='ann' if args.boxes else 'image',

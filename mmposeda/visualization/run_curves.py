@@ -57,6 +57,7 @@ def run_curves(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], colo
         axes.set_title(curve_title(name), fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter('{x:.4g}')  # a factor above the axis would lie in the title
         if name.endswith('_kept'):
             axes.set_ylim(0, 1)
         elif name.endswith(_FROM_ZERO) or 0 <= min(values) < 0.5 * max(values):
