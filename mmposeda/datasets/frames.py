@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from .images import SUFFIXES, PictureError, check_size, list_images
 from .transforms.load_image import LoadImage
@@ -157,30 +158,72 @@ def write_frames(video: str | Path, folder: str | Path, fps: float) -> tuple[lis
         PictureError: The video cannot be opened, or its pictures are too large.
         OSError: A frame could not be written.
     """
+    step, names, lost, due = frame_step(video, fps), [], 0, 0.0
+
+    def is_due(place: int) -> bool:
+        return place >= due
+
+    for place, decoded, image in each_frame(video, is_due):
+        lost += not decoded
+        if image is not None:
+            name = f'{place:06d}.jpg'
+            if not cv2.imwrite(str(Path(folder) / name), image, [cv2.IMWRITE_JPEG_QUALITY, 95]):
+                raise OSError(f'{Path(folder) / name} could not be written')
+            names.append(name)
+            due += step
+    return names, lost
+
+
+def frame_step(video: str | Path, fps: float) -> float:
+    """Every how manieth frame of a video makes so many a second: at least 1, and 1 where it does not tell its rate.
+
+    Raises:
+        PictureError: The video cannot be opened.
+    """
+    capture = open_video(str(video))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    return max(1.0, rate / fps) if math.isfinite(rate) and 0 < rate < 1000 else 1.0
+
+
+def each_frame(
+    video: str | Path, wanted: Callable[[int], bool], stop: int | None = None
+) -> Iterator[tuple[int, bool, np.ndarray | None]]:
+    """All frames of a video one after the other; where some cannot be decoded it goes on behind them.
+
+    Args:
+        video (str | Path): The file.
+        wanted (Callable[[int], bool]): Whether the frame of that place, from 0, is to be decoded.
+        stop (int, optional): Place to stop before.
+
+    Yields:
+        tuple[int, bool, np.ndarray | None]: Place, whether it can be decoded, and if it is wanted and can its picture
+        (H, W, 3) uint8, BGR. Of a video that breaks off, the frames that its header promises come as lost.
+
+    Raises:
+        PictureError: The video cannot be opened, or its pictures are too large.
+    """
     capture = open_video(str(video))
     try:
         size = tuple(int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         check_size(size, video)
-        rate, declared = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        step = max(1.0, rate / fps) if math.isfinite(rate) and 0 < rate < 1000 else 1.0
+        declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         declared = int(declared) if 0 < declared < 1e9 else 0
-        names, place, decoded, due, misses = [], 0, 0, 0.0, 0
-        while misses < LOST:
-            done, image = capture.read() if place >= due else (capture.grab(), None)
-            if done:
-                decoded, misses = decoded + 1, 0
-                if image is not None:
-                    name = f'{place:06d}.jpg'
-                    if not cv2.imwrite(str(Path(folder) / name), image, [cv2.IMWRITE_JPEG_QUALITY, 95]):
-                        raise OSError(f'{Path(folder) / name} could not be written')
-                    names.append(name)
-                    due += step
+        declared = declared if stop is None else min(declared, stop)
+        place, misses = 0, 0
+        while misses < LOST and (stop is None or place < stop):
+            decoded, image = capture.read() if wanted(place) else (capture.grab(), None)
+            if decoded:
+                misses = 0
+                yield place, True, image
             elif place + 1 < declared:
                 misses += 1
+                yield place, False, None
                 capture.set(cv2.CAP_PROP_POS_FRAMES, place + 1)
             else:
                 break
             place += 1
+        for lost in range(place, declared):
+            yield lost, False, None
     finally:
         capture.release()
-    return names, max(0, declared - decoded)
