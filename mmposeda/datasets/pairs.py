@@ -14,7 +14,7 @@ from mmposeda.registry import DATASETS
 from .deterministic import SamePipeline
 from .images import naming_sample
 from .sequences import Partners, SequenceRule
-from .single import one_of
+from .single import SingleInstanceDataset, one_of
 from .unlabeled import UnlabeledDataset
 
 
@@ -128,8 +128,7 @@ class PairSequenceDataset(SamePipeline, UnlabeledDataset):
         """Names of the sequences, and of each entry the sequence's number and the frame's."""
         inner, numbers, sequences, frames = self._list(), {}, [], []
         for index in range(len(inner)):
-            # the raw entry: the data sets' own methods open or render the picture
-            name, frame = rule(BaseDataset.get_data_info(inner, index))
+            name, frame = rule(_entry(inner, index))
             sequences.append(numbers.setdefault(name, len(numbers)))
             frames.append(frame)
         try:
@@ -162,7 +161,7 @@ class PairSequenceDataset(SamePipeline, UnlabeledDataset):
         return partners
 
     def _path(self, index: int) -> str:
-        return BaseDataset.get_data_info(self._list(), index).get('img_path') or f'sample {index}'
+        return _entry(self._list(), index).get('img_path') or f'sample {index}'
 
     def _share_window(self, infos: list[dict]) -> None:
         boxes = [info.get('bbox') for info in infos]
@@ -180,6 +179,12 @@ class PairSequenceDataset(SamePipeline, UnlabeledDataset):
                 f'base and driving picture ({other.metainfo.get("img_path")}) of {sizes[0]} and {sizes[1]} pixels '
                 "(h, w) have no window in common; for pictures cut around the subject one by one, set window='own'"
             )
+
+
+def _entry(dataset: BaseDataset, index: int) -> dict:
+    """What the data set keeps of a sample: its ``get_data_info`` may open or render the picture."""
+    entry = BaseDataset.get_data_info(dataset, index)
+    return dataset.whole(entry) if isinstance(dataset, SingleInstanceDataset) else entry
 
 
 @DATASETS.register_module()
