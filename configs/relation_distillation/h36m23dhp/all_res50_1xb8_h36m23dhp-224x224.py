@@ -1,10 +1,8 @@
 # Human3.6M to videos of MPI-INF-3DHP: "H -> M".
-_base_ = ['../surreal2h36m/all_res50_1xb8_surreal2h36m-224x224.py']
+_base_ = ['../surreal2videos/all_res50_1xb8_surreal2videos-224x224.py']
 
 train_dataloader = dict(dataset=dict(datasets=[_base_.h36m]))
 stages = _base_.stages
 for part in stages[-1].train_dataloader.dataset.datasets:
     part.data_root = 'data/mpi_inf_3dhp/videos/'
 del part
-val_dataloader = dict(dataset=dict(_delete_=True, **_base_.mpi_inf_3dhp_test))
-test_dataloader = val_dataloader

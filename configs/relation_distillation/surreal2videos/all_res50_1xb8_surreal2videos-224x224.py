@@ -1,7 +1,6 @@
 # SURREAL to videos of one's own: "S -> W"; generalisation is measured on MPI-INF-3DHP, which no stage has seen.
 _base_ = ['../surreal2h36m/all_res50_1xb8_surreal2h36m-224x224.py']
 
-train_dataloader = dict(dataset=dict(datasets=[_base_.surreal]))
 stages = _base_.stages
 for part in stages[-1].train_dataloader.dataset.datasets:
     part.data_root = 'data/videos/'
