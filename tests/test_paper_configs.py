@@ -19,8 +19,14 @@ from mmposeda.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
 TASKS = ('surreal2lsp', 'surreal2h36m', 'rhd2h3d')
 METHODS = ('source_only', 'oracle', 'regda', 'udape')
-CONFIGS = sorted(path for method in METHODS for path in (ROOT / method).rglob('*_res101_*.py'))
-REGDA = sorted((ROOT / 'regda').rglob('*_res101_*.py'))
+#: other pairs of the papers: tests/test_datasets/test_paper_pairs.py
+CONFIGS = sorted(
+    path
+    for method in METHODS
+    for task in (*TASKS, 'h36m', 'h3d')
+    for path in (ROOT / method / task).glob('*_res101_*.py')
+)
+REGDA = [path for path in CONFIGS if path.parts[-3] == 'regda']
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,7 @@
+_base_ = ['../../_base_/tasks/surreal2h36m_256x256.py', '../../_base_/methods/alignment_paper.py']
+
+model = dict(type='SourceOnly', estimator=_base_.estimator)
+stages = _base_.stages
+stages[-1].model.update(_base_.ddc)
+# ten epochs of adaptation here, as RegDA
+stages[-1].train_cfg.max_iters = 5000

@@ -1,0 +1,4 @@
+_base_ = ['../../_base_/tasks/rhd2mvhand_256x256.py', '../../_base_/schedules/erm_70x500.py']
+
+model = dict(type='SourceOnly', estimator=_base_.estimator)
+train_dataloader = _base_.source_only_loader
