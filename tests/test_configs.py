@@ -33,6 +33,7 @@ from mmposeda.registry import (
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
+CONFIGS += sorted((ROOT / 'projects').glob('*/configs/*.py'))
 WRAPPERS = (
     'CombinedDataset',
     'ConcatDataset',
@@ -134,7 +135,7 @@ def check_schedule(cfg, model):
         PARAM_SCHEDULERS.build({'end': length, **scheduler, 'optimizer': wrapper[part] if parts else wrapper})
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT / 'configs')))
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_config_builds(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     whole = Config.fromfile(path)
