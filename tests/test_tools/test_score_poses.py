@@ -221,3 +221,14 @@ class TestTwoProcesses:
         assert 0 not in codes and len(codes) == 2
         log = ''.join(p.read_text() for p in (tmp_path / 'run').glob('*/*.log'))
         assert 'DifficultyScoringHook: none of 7 poses has 4 visible joints' in log and not path.exists()
+
+
+def test_the_benchmark_compares_scoring_with_its_network(tool, capsys):
+    tool('benchmarks/scoring_speed').main(['--poses', '300', '--rounds', '2', '--chunk', '50', '--joints', '5'])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith('5 joints, chunks of 50')
+    best = {line.split()[0]: float(line.split()[2]) for line in lines[1:4]}
+    assert best.keys() == {'products', 'network', 'score'} and min(best.values()) > 0
+    ratio = float(lines[5].split('score / network ')[1].split(',')[0])
+    assert ratio == pytest.approx(best['score'] / best['network'], rel=0.05)
+    assert lines[-1].startswith('score_poses on 300 poses: ')

@@ -26,7 +26,7 @@ from mmposeda.models.networks.pose_vae import CPU_CHUNK, GPU_CHUNK, PoseVAE
 GOAL = 1e6
 
 
-def parse_args():
+def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--joints', type=int, default=16)
@@ -35,7 +35,7 @@ def parse_args():
     parser.add_argument('--chunk', type=int, help='poses at a time (default: as score_poses takes)')
     parser.add_argument('--threads', type=int, help='of torch (default: as torch takes)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def random_poses(count, joints):
@@ -78,9 +78,9 @@ def seconds(function, device):
     return time.perf_counter() - start
 
 
-def main():
+def main(argv=None):
     """Measure and print."""
-    args = parse_args()
+    args = parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
     chunk = args.chunk or (CPU_CHUNK * torch.get_num_threads() if args.device == 'cpu' else GPU_CHUNK)
