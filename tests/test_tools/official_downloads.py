@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from scipy.io import savemat
-from scipy.spatial.transform import Rotation
 
 SURREAL_SIZE = (320, 240)
 
@@ -21,7 +20,23 @@ def write_video(path, frames, codec='mp4v', rate=50):
 
 def grey_frames(count, size=(64, 48), start=20, step=8):
     """Frames that are told apart by their grey level, ``start + step * n``."""
-    return [np.full((size[1], size[0], 3), start + step * n, np.uint8) for n in range(count)]
+    return [np.full((size[1], size[0], 3), np.clip(start + step * n, 0, 255), np.uint8) for n in range(count)]
+
+
+def grey_numbers(paths, start=20, step=8):
+    """Numbers of such frames, read from pictures."""
+    return [round((float(cv2.imread(str(path)).mean()) - start) / step) for path in paths]
+
+
+def snapshot(folder):
+    """Every file with its time of change and content."""
+    files = [path for path in sorted(folder.rglob('*')) if path.is_file()]
+    return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes()) for p in files}
+
+
+def contents(folder):
+    """Every file but records, with its content."""
+    return {name: content for name, (_, content) in snapshot(folder).items() if not name.startswith('.')}
 
 
 def surreal_clip(frames, seed, distance=6.0):
@@ -59,23 +74,3 @@ def write_surreal_clip(folder, sequence, number, frames, seed=0, **labels):
     write_video(folder / sequence / f'{name}.mp4', pictures, rate=25)
     savemat(folder / sequence / f'{name}_info.mat', info)
     return info
-
-
-H36M_CAMERAS = ('54138969', '55011271', '58860488', '60457274')
-
-
-def h36m_camera(subject, camera):
-    """A camera of one subject: rotation vector and place as in ``metadata.xml``, and f, c, k, p.
-
-    Cameras stand 4 m around the room's middle (z up, mm) and look at it.
-    """
-    around = Rotation.from_euler('z', 90 * camera + 3 * subject, degrees=True).as_matrix()
-    place = around @ np.array([0, -4000.0, 1500])
-    axes = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ around.T  # world to camera
-    angles = Rotation.from_matrix(axes).as_euler('XYZ')
-    return (
-        axes,
-        place,
-        angles * [-1, 1, -1] * [1, 1, 1],
-        np.array([1145 + camera, 1144, 512, 515, -0.2, 0.24, -0.002, -0.0009, -0.0014]),
-    )

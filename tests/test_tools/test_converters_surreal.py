@@ -4,7 +4,7 @@ import os
 import cv2
 import numpy as np
 import pytest
-from official_downloads import write_surreal_clip
+from official_downloads import contents, snapshot, write_surreal_clip
 
 from mmposeda.datasets.surreal import SURREALDataset
 
@@ -26,12 +26,6 @@ def release(tmp_path_factory):
                     root / split / f'run{run}', '01_0' + str(run), number, frames, seed
                 )
     return root, labels
-
-
-def snapshot(folder):
-    """Every file with its time of change and content."""
-    files = [path for path in sorted(folder.rglob('*')) if path.is_file()]
-    return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes()) for p in files}
 
 
 def test_the_data_set_reads_what_it_was_made_of(convert, release, tmp_path, capsys):
@@ -97,17 +91,13 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_not(convert, release, tmp
     convert([source, str(cut), '--splits', 'train', '--every', '1'])
     assert capsys.readouterr().out.startswith('2 of 6 clips are there, converting 4')
     assert snapshot(cut)['train/run0/01_00/01_00_c0001_0000.jpg'] == first
-    contents = [{n: c for n, (_, c) in snapshot(f).items() if not n.startswith('.')} for f in (whole, cut)]
-    assert contents[0] == contents[1]
+    assert contents(whole) == contents(cut)
 
 
 def test_processes_make_the_same(convert, release, tmp_path):
     for jobs in ('1', '2'):
         convert([str(release[0]), str(tmp_path / jobs), '--splits', 'test', '--jobs', jobs])
-    contents = [
-        {n: c for n, (_, c) in snapshot(tmp_path / jobs).items() if not n.startswith('.')} for jobs in ('1', '2')
-    ]
-    assert contents[0] == contents[1]
+    assert contents(tmp_path / '1') == contents(tmp_path / '2')
 
 
 def test_damaged_clips_are_named_and_tried_again(convert, tmp_path, capsys):
