@@ -1,6 +1,8 @@
-"""Build the data sets of a config, say what they hold, and draw samples as a network sees them.
+"""Name what is missing or wrong in the data of a config before a run starts, and draw samples as a network sees them.
 
-Look at the picture before a long run: a right wrist is red and a left one blue, and both lie on their pixels.
+Looks at files, pictures, labels in 2D and 3D, what the data sets of a run have with each other, and what heads, codecs,
+samplers and files of weights want of them; docs/datasets.md lists it. Ends with 1 if there is an error. Look at the
+picture before a long run: a right wrist is red and a left one blue, and both lie on their pixels.
 """
 
 import argparse
@@ -15,17 +17,17 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import mmposeda  # noqa: F401
+from mmposeda.datasets.faults import ERROR, error
+from mmposeda.datasets.faults.dataset import UNREADABLE
+from mmposeda.datasets.faults.findings import spread
 from mmposeda.datasets.lifting import LiftingDataset
-from mmposeda.engine.failures import MENDABLE, one_line
-from mmposeda.engine.stages import stage_config, stage_names
+from mmposeda.engine.failures import one_line
+from mmposeda.engine.run_data import RunData, innermost
 from mmposeda.registry import DATASETS
 from mmposeda.structures.skeleton import Skeleton
 from mmposeda.visualization.panels import grid
 from mmposeda.visualization.predictions import draw_pose
 
-SPLITS = ('train', 'val', 'test')
-#: where PoseStreams has its data sets
-STREAMS = ('dataset', 'real_2d', 'real_3d')
 #: pixels of the pictures of 2D-3D poses
 SIDE = 256
 
@@ -34,7 +36,8 @@ def parse_args(argv=None):
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--stage', metavar='NAME', help='stage of a staged config (default: the last)')
+    parser.add_argument('--stage', metavar='NAME', help='stage of a staged config (default: all)')
+    parser.add_argument('--all', action='store_true', help='decode every picture and look at every label, not some')
     parser.add_argument('--samples', type=int, default=8, help='samples of each data set to load and draw')
     parser.add_argument('--out', metavar='FILE', help='the picture (default: work_dirs/<config name>/data.jpg)')
     parser.add_argument(
@@ -46,51 +49,41 @@ def parse_args(argv=None):
     return args
 
 
-def parts(cfg):
-    """Configs of the data sets of all loaders, by 'train 0'; equal ones are named once."""
-    found = {}
-    for split in SPLITS:
-        dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset')
-        if dataset is not None:
-            for number, part in enumerate(members(dataset)):
-                if part not in found.values():
-                    found[f'{split} {number}'] = part
-    return found
+def look(part, samples):
+    """What a data set that is built holds, in words, and pictures (h, w, 3) of its samples, spread over it; RGB.
 
-
-def members(dataset):
-    """Configs of the data sets that a config joins."""
-    if dataset['type'].split('.')[-1] == 'PoseStreams':
-        return [dataset[key] for key in STREAMS if dataset.get(key)]
-    joined = dataset.get('datasets', [dataset])
-    return [part for part in joined.values() if part] if isinstance(joined, dict) else joined
-
-
-def look(cfg, samples):
-    """What a data set holds, in words, and pictures (h, w, 3) of its samples, spread over it; RGB."""
-    cfg = copy.deepcopy(cfg)
-    if cfg.get('dataset', cfg).get('pipeline'):
-        cfg.get('dataset', cfg)['pipeline'][-1]['pack_transformed'] = True
-    start = time.perf_counter()
-    dataset = DATASETS.build(cfg)
-    built = time.perf_counter() - start
+    Samples that cannot be loaded are added to what is found, unless their picture is known to be missing or damaged.
+    """
+    dataset = part.dataset
     skeleton = Skeleton.from_metainfo(dataset.metainfo)
-    indices = np.linspace(0, len(dataset) - 1, min(samples, len(dataset))).astype(int)
     if isinstance(dataset, LiftingDataset):
-        return describe(dataset, skeleton, built), [draw_pair(dataset, index, skeleton) for index in indices]
+        return describe(dataset, skeleton), [draw_pair(dataset, row, skeleton) for row in spread(len(dataset), samples)]
     start = time.perf_counter()
-    packed = [dataset[int(index)] for index in indices]
-    each = (time.perf_counter() - start) / len(packed)
-    pictures = [draw(sample, skeleton) for sample in packed]
-    height, width = packed[0]['inputs'].shape[-2:]
-    kind = type(getattr(dataset, 'dataset', dataset)).__name__
-    labels = 'labelled' if 'keypoints' in packed[0]['data_samples'].gt_instances else 'without labels'
-    what = 'pairs' if len(packed[0]['inputs']) == 6 else 'samples'
-    text = (
-        f'{kind}, {len(dataset)} {what}, {labels}, {skeleton.num_joints} joints of {skeleton.name}; '
-        f'read in {built:.1f} s, {1000 * each:.0f} ms a sample of {width} x {height}'
-    )
-    return text, pictures
+    packed = load(part, dataset, samples)
+    each = (time.perf_counter() - start) / max(len(packed), 1)
+    for pipeline in part.pipelines[1:]:
+        cfg = copy.deepcopy(part.cfg)
+        innermost(cfg)['pipeline'] = pipeline
+        load(part, DATASETS.build(cfg), 1)
+    labels = 'labelled' if part.labelled else 'without labels'
+    what = 'pairs' if packed and len(packed[0]['inputs']) == 6 else 'samples'
+    text = f'{part.kind}, {len(dataset)} {what}, {labels}, {skeleton.num_joints} joints of {skeleton.name}'
+    if packed:
+        height, width = packed[0]['inputs'].shape[-2:]
+        text += f'; {1000 * each:.0f} ms a sample of {width} x {height}'
+    return text, [draw(sample, skeleton) for sample in packed]
+
+
+def load(part, dataset, samples):
+    """Samples of a data set, through its pipeline."""
+    packed = []
+    for index in spread(len(dataset), samples):
+        try:
+            packed.append(dataset[int(index)])
+        except UNREADABLE as problem:
+            if not any(path in str(problem) for path in part.check.unusable):
+                part.check.findings.append(error(f'sample {index} cannot be loaded: {problem}'))
+    return packed
 
 
 def draw(sample, skeleton):
@@ -105,7 +98,7 @@ def draw(sample, skeleton):
     return draw_pose(image, instances.transformed_keypoints[0], skeleton, visible, scale=1)
 
 
-def describe(dataset, skeleton, built):
+def describe(dataset, skeleton):
     """What a 2D-3D data set holds."""
     subjects, actions = (len(dataset.metainfo[f'{what}_names']) for what in ('subject', 'action'))
     depth = np.percentile(dataset.poses[..., 2], [1, 99]) if dataset.absolute else None
@@ -113,7 +106,7 @@ def describe(dataset, skeleton, built):
     return (
         f'{type(dataset).__name__}, {len(dataset)} 2D-3D poses, {skeleton.num_joints} joints of {skeleton.name}, '
         f'{subjects} subjects, {actions} actions, {len(np.unique(dataset.sequence))} takes, {where}'
-        f'{"" if dataset.projectable else ", unknown cameras"}; read in {built:.1f} s'
+        f'{"" if dataset.projectable else ", unknown cameras"}'
     )
 
 
@@ -137,25 +130,34 @@ def main(argv=None):
     """Run the command."""
     args = parse_args(argv)
     cfg = Config.fromfile(args.config)
-    with one_line(args.config):
-        cfg = stage_config(cfg, stage_names(cfg)[-1] if args.stage is None else args.stage, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmposeda'))
-    columns, failed = {}, []
-    for name, part in parts(cfg).items():
-        try:
-            text, pictures = look(part, args.samples)
-        except (*MENDABLE, OSError, ValueError) as error:
-            text = f'{part.get("dataset", part)["type"]}: {error}'
-            failed.append(name)
-        else:
-            columns[name] = pictures
-        print(f'{name}: {text}', flush=True)
+    columns, found = {}, []
+    with one_line(args.config):
+        run = RunData(cfg, args.stage, args.cfg_options)
+        for part in run.check(args.all):
+            text = part.kind
+            if part.dataset is not None:
+                text, columns[part.name] = look(part, args.samples)
+                text = '; '.join(filter(None, (text, f'read in {part.seconds:.1f} s', part.check.looked)))
+            found += say(f'{part.name}: {text}', part.check.findings)
+    for finding, stages in run.findings.items():
+        found += say(', '.join(filter(None, stages)) or 'config', [finding])
+    columns = {name: pictures for name, pictures in columns.items() if pictures}
     if columns:
         out = args.out or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0], 'data.jpg')
         save(columns, out)
         print(f'samples drawn in {out}: look at it')
-    if failed:
-        raise SystemExit(f'{args.config}: cannot be run as it is, see {", ".join(failed)}')
+    errors = sum(finding.level == ERROR for finding in found)
+    counts = f'{errors} error{"s" * (errors != 1)} and {len(found) - errors} warning{"s" * (len(found) - errors != 1)}'
+    if errors:
+        raise SystemExit(f'{args.config}: {counts}; it cannot be run as it is')
+    print(f'{args.config}: {counts}')
+
+
+def say(block, findings):
+    """Print a block, and return its findings."""
+    print('\n    '.join([block, *map(str, findings)]), flush=True)
+    return findings
 
 
 def save(columns, path):
