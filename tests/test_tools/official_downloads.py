@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from scipy.io import savemat
+from scipy.spatial.transform import Rotation
 
 SURREAL_SIZE = (320, 240)
 
@@ -74,3 +75,86 @@ def write_surreal_clip(folder, sequence, number, frames, seed=0, **labels):
     write_video(folder / sequence / f'{name}.mp4', pictures, rate=25)
     savemat(folder / sequence / f'{name}_info.mat', info)
     return info
+
+
+H36M_CAMERAS = ('54138969', '55011271', '58860488', '60457274')
+H36M_SUBJECTS = ('S1', 'S5', 'S6', 'S7', 'S8', 'S9', 'S11')
+#: intrinsic numbers of all cameras as ``w0`` has them: f, c, k, p
+H36M_LENS = (1145.0, 1143.5, 512.5, 515.0, -0.2, 0.24, -0.002, -0.0009, -0.0014)
+
+
+def h36m_camera(subject, camera):
+    """World (z up) to camera, (3, 3), and place (3,) in mm: 4 m before the middle of the room and 1.5 m above it."""
+    around = Rotation.from_euler('z', 90 * camera + 3 * subject, degrees=True).as_matrix()
+    turn = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ around.T
+    return turn, around @ np.array([0, -4000.0, 1500])
+
+
+def write_h36m_metadata(path):
+    """``metadata.xml`` of 11 subjects and four cameras, in which takes 2 and 3 have a name and the others are empty."""
+    subjects = [f'S{n}' for n in range(1, 12)]
+    rows = [['', '', *subjects], *(['1', str(n), *[f'_ALL {n}'] * 11] for n in (1, 2))]
+    for action in range(2, 17):
+        for take in (1, 2):
+            names = ['Directions 1' if take == 1 else 'Directions'] * 11 if action == 2 else [''] * 11
+            rows.append([str(action), str(take), *names])
+    rows.append(['not', 'a', *['take'] * 11])
+    table = ''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)
+    numbers = []
+    for camera in range(4):
+        for subject in range(1, 12):
+            turn, place = h36m_camera(subject, camera)
+            numbers += [*Rotation.from_matrix(turn).as_euler('XYZ'), *place]
+    numbers += [*H36M_LENS] * 4
+    ids = ''.join(f'<id>{camera}</id>' for camera in H36M_CAMERAS)
+    path.write_text(
+        f'<metadata><mapping>{table}</mapping><actionnames><name>Directions</name></actionnames><dbcameras>'
+        f'<index2id>{ids}</index2id></dbcameras><w0>[{" ".join(map(repr, map(float, numbers)))}]</w0></metadata>'
+    )
+    return path
+
+
+def h36m_person(frames, seed):
+    """Someone (frames, 32, 3) in the middle of the room, mm."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform([-500, -500, 900], [500, 500, 1100], (frames, 1, 3)) + rng.uniform(-500, 500, (frames, 32, 3))
+
+
+def h36m_pixels(space):
+    """Pixels (T, 32, 2) of joints before the camera, as the data set's authors project them."""
+    f, c, k, p = np.split(np.array(H36M_LENS), (2, 4, 7))
+    flat = space[..., :2] / space[..., 2:]
+    squared = (flat**2).sum(-1, keepdims=True)
+    radial = 1 + k[0] * squared + k[1] * squared**2 + k[2] * squared**3
+    return f * (flat * (radial + (flat * p[::-1]).sum(-1, keepdims=True)) + p[::-1] * squared) + c
+
+
+def write_cdf(path, poses):
+    """Write poses (T, J, D) as the variable ``Pose`` (1, T, J D) of a CDF file."""
+    from cdflib.cdfwrite import CDF
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = CDF(path, cdf_spec={'Compressed': 6}, delete=True)
+    values = poses.reshape(1, len(poses), -1).astype(np.float32)
+    shape = list(values.shape[1:])
+    spec = {'Variable': 'Pose', 'Data_Type': 44, 'Num_Elements': 1, 'Rec_Vary': True, 'Dim_Sizes': shape, 'Compress': 6}
+    file.write_var(spec, var_data=values)
+    file.close()
+
+
+def write_h36m(root, subjects=H36M_SUBJECTS, frames=11, more=2):
+    """What is in the archives: videos, which are ``more`` frames longer, and labels; returns joints before cameras."""
+    joints = {}
+    for subject in subjects:
+        number, folder = int(subject[1:]), root / subject
+        for take in ('Directions 1', 'Directions'):
+            world = h36m_person(frames, number)
+            for camera, name in enumerate(H36M_CAMERAS):
+                turn, place = h36m_camera(number, camera)
+                space = (world - place) @ turn.T
+                joints[subject, take, name] = space
+                write_cdf(folder / 'MyPoseFeatures/D3_Positions_mono' / f'{take}.{name}.cdf', space)
+                write_cdf(folder / 'MyPoseFeatures/D2_Positions' / f'{take}.{name}.cdf', h36m_pixels(space))
+                pictures = grey_frames(frames + more, (1000, 1002 if camera in (0, 3) else 1000), 20 + camera)
+                write_video(folder / 'Videos' / f'{take}.{name}.mp4', pictures)
+    return joints

@@ -130,7 +130,9 @@ def test_humaneva_is_read_with_its_pictures(frames, tmp_path):
     dataset = ImagePose3DDataset(poses, joints='lsp')
     paths = [dataset.get_data_info(n)['img_path'] for n in range(len(dataset))]
     # a take begins with frame 5, which is picture 5 + 80, counted from 1
-    assert grey_numbers(paths[:2], start=-600) == [84, 85] and paths[0].endswith('S1/Image_Data/Walking_1_(C1)/000085.jpg')
+    assert grey_numbers(paths[:2], start=-600) == [84, 85] and paths[0].endswith(
+        'S1/Image_Data/Walking_1_(C1)/000085.jpg'
+    )
 
 
 def test_panoptics_names(frames, tmp_path):
