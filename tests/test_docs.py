@@ -18,7 +18,7 @@ from mmposeda import registry
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('projects/**/*.md')])
 #: What commands call; each is replaced by a script that writes down its arguments
-PROGRAMS = ('python', 'pip', 'make', 'mpirun', 'srun')
+PROGRAMS = ('python', 'pip', 'make', 'mpirun', 'srun', 'sbatch')
 #: Pages whose text is not ours, or is made of commit messages
 SKIPPED = ('CHANGELOG.md',)
 
@@ -160,7 +160,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_worked_example_is_quoted_as_it_is():
-    files = [path for path in (ROOT / 'projects' / 'flip_consistency').rglob('*.py')]
+    files = (ROOT / 'projects' / 'flip_consistency').rglob('*.py')
     kept = set()
     for path in files:
         text = re.sub(r'\n\s*"""(.*?)"""\n', '\n', path.read_text(), flags=re.DOTALL)

@@ -1,12 +1,10 @@
 import json
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = """
@@ -166,17 +164,12 @@ def test_scores_put_the_metrics_that_can_be_binned_into_bins(tool):
         tool('test').by_difficulty([reference], 'scores.npz')
 
 
-def test_two_cpu_processes_through_dist_train(toy, tmp_path, free_port):
-    if torch.cuda.is_available():
-        pytest.skip('this is the case without a GPU')
-    # the toy network ends early in a backbone that goes on
-    config, work_dir = toy(STAGES + 'find_unused_parameters = True'), tmp_path / 'run'
-    environment = dict(os.environ, PYTHON=sys.executable, PORT=str(free_port), OMP_NUM_THREADS='1')
-    command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', '--work-dir', str(work_dir)]
-    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert (work_dir / 'adapt' / 'finished.json').is_file()
-    log = logs(work_dir / 'adapt')
-    assert 'Distributed training: True' in log
-    assert 'GPU number: 2' in log
-    assert 'Training finished' in log
+def test_mixed_precision_of_several_optimisers_is_refused(tool, monkeypatch):
+    module = tool('train')
+    monkeypatch.setattr(module, 'get_device', lambda: 'cuda')
+    cfg, args = Config(dict(optim_wrapper=dict(optimizer={}))), module.parse_args(['config.py', '--amp'])
+    module.apply_flags(cfg, args)
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
+    cfg.optim_wrapper = dict(constructor='PartOptimWrapperConstructor', pose=dict(optimizer={}))
+    with pytest.raises(SystemExit, match='PartOptimWrapperConstructor makes several'):
+        module.apply_flags(cfg, args)
