@@ -60,6 +60,11 @@ def apply_flags(cfg, args):
     if args.amp:
         if get_device() == 'cpu':
             raise SystemExit('--amp needs a GPU, but torch sees none here. Leave the flag out.')
+        if 'constructor' in cfg.optim_wrapper:
+            raise SystemExit(
+                f'--amp works with one optimiser, but {cfg.optim_wrapper.constructor} makes several. '
+                'Leave the flag out, or give it to other stages by --stage.'
+            )
         kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise SystemExit(f'--amp works with optim_wrapper.type OptimWrapper, got {kind}. Leave the flag out.')
