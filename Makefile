@@ -17,7 +17,7 @@ venv: $(STAMP)
 $(STAMP): $(REQUIREMENTS) setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --only-binary :all: -c requirements/constraints.txt \
-		-r requirements/runtime.txt -r requirements/synth.txt -r requirements/tests.txt
+		-r requirements/runtime.txt -r requirements/synth.txt -r requirements/convert.txt -r requirements/tests.txt
 	$(PIP) --only-binary :all: --no-deps -r requirements/mmpose.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@

@@ -50,6 +50,7 @@ setup(
     extras_require={
         'lite': [line for line in read_requirements('runtime') if line not in ('mmengine', 'numpy', 'torch')],
         'synth': read_requirements('synth'),
+        'convert': read_requirements('convert'),
         'test': read_requirements('tests'),
     },
     cmdclass={'build_py': BuildWithConfigs},
