@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmposeda.structures.warp import warp
+
 from .modes import evaluating
 
 
@@ -32,6 +34,28 @@ class HeatmapLayout(NamedTuple):
 def predict_heatmaps(estimator: nn.Module, images: Tensor) -> Tensor:
     """Raw heatmaps (B, K, H, W) of normalised pictures (B, 3, h, w)."""
     return estimator.head(estimator.extract_feat(images))
+
+
+def predict_mirrored(
+    estimator: nn.Module, images: Tensor, layout: HeatmapLayout, pairs: list[tuple[int, int]]
+) -> Tensor:
+    """Raw heatmaps (B, K, H, W) of the mirror images, brought back to the pictures themselves.
+
+    Args:
+        estimator (nn.Module): See :func:`heatmap_layout`.
+        images (Tensor): Normalised pictures, (B, 3, h, w).
+        layout (HeatmapLayout): Of the estimator.
+        pairs (list): Indices of joints that are each other's mirror image.
+    """
+    heatmaps = predict_heatmaps(estimator, images.flip(-1))
+    order = list(range(layout.num_joints))
+    for left, right in pairs:
+        order[left], order[right] = right, left
+    # Cells stand for pixels by a factor, so mirroring the map alone would be off by a part of a cell.
+    mirror = torch.eye(3, device=heatmaps.device).repeat(len(heatmaps), 1, 1)
+    mirror[:, 0, 0] = -1
+    mirror[:, 0, 2] = (layout.input_size[0] - 1) / layout.scale_factor[0]
+    return warp(heatmaps[:, order], mirror)
 
 
 @torch.no_grad()

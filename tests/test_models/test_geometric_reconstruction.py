@@ -130,10 +130,14 @@ class TestPoses:
 
     def test_views_of_the_teacher_are_all_asked(self, estimator, batch):
         model = build(estimator, **PARTS, num_teacher_views=3).train()
-        data = model.data_preprocessor(batch(), True)['inputs']
-        pseudo = model.pseudo_label(model.make_views(data['target']), data['source'])
+        data = model.data_preprocessor(batch(), True)
+        pictures = data['inputs']
+        views = model.make_views(pictures['target'], data['data_samples']['target'])
+        pseudo = model.pseudo_label(views, pictures['source'])
         assert pseudo.poses.shape == (3, 4, 3, 3)
         assert not torch.equal(pseudo.poses[0], pseudo.poses[1])
+        model.flip_test = True  # poses are those of the views, not of their mirror images
+        assert torch.equal(model.pseudo_label(views, pictures['source']).poses, pseudo.poses)
 
     def test_the_union_trains_both_once_merged(self, estimator, batch):
         model = build(estimator, **PARTS, mask_ratio=0.5).train()

@@ -90,10 +90,37 @@ def test_pseudo_labels_of_a_perfect_teacher_return_to_the_base_frame(estimator, 
     from mmposeda.models.adapters.udape import TargetViews
 
     pictures = [torch.full((4, 3, 32, 48), float(i)) for i in range(2)]
-    pseudo = model.pseudo_label(TargetViews(pictures[0], matrices[0], pictures, matrices), pictures[0])
+    pseudo = model.pseudo_label(TargetViews(pictures[0], matrices[0], pictures, matrices, []), pictures[0])
     assert torch.equal(pseudo.points, cells)
     assert torch.equal(pseudo.heatmaps, truth)
     assert (pseudo.confidence <= 1).all()
+
+
+def test_a_mirrored_teacher_answers_a_mirrored_picture_by_the_mirrored_pose(estimator):
+    model = build(estimator, flip_test=True).eval()
+    pictures, pairs = torch.rand(2, 3, 32, 48), [(1, 2)]
+    taught, mirrored = model.teach(pictures, pairs), model.teach(pictures.flip(-1), pairs)
+    # a cell is 4 pixels: the mirror image of cell c is cell 47/4 - c, so maps are compared a quarter of a cell apart
+    order, quarter = [0, 2, 1], mirrored.flip(-1)
+    shifted = 0.25 * quarter[..., :-1] + 0.75 * quarter[..., 1:]
+    difference = (taught[..., 1:] - shifted[:, order]).abs().mean()
+    plain = build(estimator).eval().teach(pictures, pairs)
+    assert difference < 0.5 * (plain[..., 1:] - plain.flip(-1)[:, order][..., 1:]).abs().mean()
+    assert not torch.equal(plain, taught)
+
+
+def test_a_mirrored_teacher_finds_the_joints_of_the_picture(estimator, monkeypatch):
+    model = build(estimator, flip_test=True).eval()
+    cells = torch.tensor([[[3.0, 2.0], [5.0, 4.0], [8.0, 6.0]]])
+    in_mirror = torch.stack([47 / 4 - cells[..., 0], cells[..., 1]], -1)[:, [0, 2, 1]]
+    answers = [gaussian_heatmaps(points, (12, 8), 1.0) for points in (cells, in_mirror)]
+    for module in ('adapters.udape', 'heatmap_estimator'):
+        monkeypatch.setattr(f'mmposeda.models.{module}.predict_heatmaps', lambda net, x: answers[int(x[0, 0, 0, -1])])
+    picture = torch.zeros(1, 3, 32, 48)
+    picture[..., 0] = 1  # the column that is the last one of the mirror image
+    torch.testing.assert_close(model.teach(picture, [(1, 2)]), answers[0], atol=0.06, rtol=0)
+    with pytest.raises(ValueError, match='flip_test wants left-right pairs'):
+        model.teach(picture, [])
 
 
 def consistency(model, matrix, truth, confidence, images=None):

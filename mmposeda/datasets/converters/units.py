@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import connection
 
 import cv2
 
@@ -114,7 +117,14 @@ def _here(work: Callable[[bool], Made], resumed: bool) -> Future:
 
 def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the main process tells that it was stopped
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    """Where the main process is killed, the others would wait for work for ever."""
+    connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 class Progress:

@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from torch import Tensor, nn
 
 from mmposeda.evaluation.joints import in_crop, joint_labels
+from mmposeda.models.adapters.base import flip_pairs
 from mmposeda.registry import DATASETS, HOOKS
 from mmposeda.structures.skeleton import Skeleton
 
@@ -181,7 +182,8 @@ class PseudoLabelQualityHook(Hook):
         for batch in one_pass(runner, self._data, indices, size, self.num_workers):
             labels = [self._label(sample.to_dict()) for sample in batch['data_samples']]
             truth, known, reach = (np.stack(values) for values in zip(*labels))
-            judged = model.judge(model.data_preprocessor(batch, False)['inputs'])
+            pairs = flip_pairs(batch['data_samples'])
+            judged = model.judge(model.data_preprocessor(batch, False)['inputs'], pairs)
             error = np.linalg.norm(judged['points'].cpu().double().numpy() - truth, axis=-1)
             masks = [judged[name].cpu() for name in _MASKS if name in judged]
             yield torch.stack([torch.from_numpy(error < reach[:, None]), torch.from_numpy(known), *masks], -1)

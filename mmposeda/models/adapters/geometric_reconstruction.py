@@ -197,7 +197,8 @@ class GeometricReconstruction(UDAPE):
             return super().pseudo_label(views, source)
         with DecoderTap(self.teacher) as tap:
             pseudo = super().pseudo_label(views, source)
-        seen = zip(tap.passes, views.teacher_matrices)
+        # a mirror image's pass follows each view's
+        seen = zip(tap.passes[:: 2 if self.flip_test else 1], views.teacher_matrices)
         return pseudo._replace(poses=torch.stack([self._base_pose(self.teacher_depth, *s) for s in seen]))
 
     def consistency(self, images: Tensor, matrix: Tensor, pseudo: PseudoLabels) -> dict[str, Tensor]:
@@ -231,14 +232,14 @@ class GeometricReconstruction(UDAPE):
         return select_stable(self.scorer(teacher.mean(0), views), self.mask_ratio_3d, self.mask_scope, gathered)
 
     @torch.no_grad()
-    def judge(self, images: Tensor) -> dict[str, Tensor]:
+    def judge(self, images: Tensor, pairs: list[tuple[int, int]] = ()) -> dict[str, Tensor]:
         """UDAPE's answer, and which 3D pseudo-labels it trusts: 'kept_3d' (B, K), and 'kept' by either rule."""
         if not self._weighs('3d'):
-            return super().judge(images)
+            return super().judge(images, pairs)
         with DecoderTap(self.teacher) as teacher, DecoderTap(self.student) as student:
-            judged = super().judge(images)
+            judged = super().judge(images, pairs)
             predict_heatmaps(self.student, images)
-        taught = self.depth.relative(self.teacher_depth(*teacher.passes[-1]))
+        taught = self.depth.relative(self.teacher_depth(*teacher.passes[0]))  # not of the mirror image
         kept_3d = self.select_poses(taught[None], self.depth.relative(self.depth(*student.passes[-1])), gathered=True)
         masks = self.combiner.combine(judged['kept_2d'], kept_3d)
         return {**judged, 'kept_3d': kept_3d, 'kept': masks[0] | masks[1]}

@@ -11,7 +11,7 @@ from mmposeda.registry import MODELS
 from mmposeda.structures.heatmap import gaussian_heatmaps, heatmap_argmax
 from mmposeda.structures.warp import inside, invert, rescale, transform_points, warp
 
-from ..heatmap_estimator import heatmap_layout, predict_heatmaps
+from ..heatmap_estimator import heatmap_layout, predict_heatmaps, predict_mirrored
 from ..pseudo_labels import SCOPES, collapse_signs, occlude_joint, select_confident
 from ..views import ViewGenerator
 from .base import MeanTeacherAdapter, flip_pairs, prefixed
@@ -30,12 +30,13 @@ class PseudoLabels(NamedTuple):
 
 
 class TargetViews(NamedTuple):
-    """The views of a target batch: the student's, and the teacher's k."""
+    """The views of a target batch: the student's, and the teacher's k; and its left-right pairs of joints."""
 
     student: Tensor
     student_matrix: Tensor
     teacher: list[Tensor]
     teacher_matrices: list[Tensor]
+    pairs: list[tuple[int, int]]
 
 
 @MODELS.register_module()
@@ -59,6 +60,8 @@ class UDAPE(MeanTeacherAdapter):
         mask_scope (str): 'batch' pools the joints as the paper's code does; 'joint' keeps the same share of each, our
             default: the peaks of wrists and ankles are far below a head's, and the pooled threshold leaves them out.
         num_teacher_views (int): k (1).
+        flip_test (bool): Average the teacher's heatmaps of each view with those of its mirror image, as MMPose's option
+            of this name does at a test. Not in the paper: it costs a pass of the teacher.
         occlusion_threshold (float): Confidence from which a joint may be hidden from the student (0.9).
         occlusion_probability (float): Chance that it is (0.5); 0 turns adaptive occlusion off.
         occlusion_radius (float): Reach of the patch, fraction of the input width (10 of 256 pixels).
@@ -80,6 +83,7 @@ class UDAPE(MeanTeacherAdapter):
         mask_ratio: float = 0.5,
         mask_scope: str = 'joint',
         num_teacher_views: int = 1,
+        flip_test: bool = False,
         occlusion_threshold: float = 0.9,
         occlusion_probability: float = 0.5,
         occlusion_radius: float = 10 / 256,
@@ -104,7 +108,7 @@ class UDAPE(MeanTeacherAdapter):
         self.s2t, self.t2s = s2t, t2s
         self.consistency_weight = consistency_weight
         self.mask_ratio, self.mask_scope = mask_ratio, mask_scope
-        self.num_teacher_views = num_teacher_views
+        self.num_teacher_views, self.flip_test = num_teacher_views, flip_test
         self.occlusion_threshold = occlusion_threshold
         self.occlusion_probability = occlusion_probability
         self.occlusion_radius = max(1, round(occlusion_radius * self.layout.input_size[0]))
@@ -118,7 +122,7 @@ class UDAPE(MeanTeacherAdapter):
             raise ValueError('UDAPE wants target samples in every batch: check the quotas of the DomainSampler.')
         losses = {}
         with torch.no_grad():
-            views = self.make_views(target)
+            views = self.make_views(target, data_samples['target'])
             painted = self.paint(source, views.teacher[0], self.s2t)
         # Two passes, so that batch normalisation sees one domain at a time (reference code).
         losses.update(prefixed('sup', self.supervise(painted, data_samples['source'])))
@@ -126,8 +130,7 @@ class UDAPE(MeanTeacherAdapter):
             pseudo = self.pseudo_label(views, source)
             student_view = self.hide_joint(views, pseudo)
             losses.update(prefixed('unsup', self.consistency(student_view, views.student_matrix, pseudo)))
-            pairs = flip_pairs(data_samples['target'])
-            signs = collapse_signs(pseudo.points, self.layout.size[0], pairs, self.layout.sigma)
+            signs = collapse_signs(pseudo.points, self.layout.size[0], views.pairs, self.layout.sigma)
             losses.update(prefixed('unsup', signs))
         return losses
 
@@ -135,13 +138,14 @@ class UDAPE(MeanTeacherAdapter):
         """Losses of labelled pictures (B, 3, h, w)."""
         return self.student.loss(images, data_samples)
 
-    def make_views(self, target: Tensor) -> TargetViews:
+    def make_views(self, target: Tensor, data_samples: list) -> TargetViews:
         """Draw the shared base crop and the independent student and teacher views of it."""
         mean, std = self.data_preprocessor.mean, self.data_preprocessor.std
         base = self.views.base(target)
         student = self.views(target, base, mean, std)
         teacher = [self.views(target, base, mean, std) for _ in range(self.num_teacher_views)]
-        return TargetViews(student.images, student.matrices, [v.images for v in teacher], [v.matrices for v in teacher])
+        images, matrices = [view.images for view in teacher], [view.matrices for view in teacher]
+        return TargetViews(student.images, student.matrices, images, matrices, flip_pairs(data_samples))
 
     def paint(self, content: Tensor, style: Tensor, probability: float) -> Tensor:
         """Draw a whole batch in another's style with some probability, at a strength from U(0, 1)."""
@@ -159,10 +163,26 @@ class UDAPE(MeanTeacherAdapter):
         total = 0.0
         for image, matrix in zip(views.teacher, views.teacher_matrices):
             image = self.paint(image, source, 1.0) if in_source_style else image
-            heatmaps = predict_heatmaps(self.teacher, image)
+            heatmaps = self.teach(image, views.pairs)
             total = total + warp(heatmaps.float(), invert(self._to_heatmap(matrix)))
         points, confidence = heatmap_argmax(total / len(views.teacher))
         return PseudoLabels(points, confidence, gaussian_heatmaps(points, self.layout.size, self.layout.sigma))
+
+    def teach(self, images: Tensor, pairs: list[tuple[int, int]]) -> Tensor:
+        """The teacher's heatmaps (B, K, H, W) of pictures (B, 3, h, w).
+
+        Raises:
+            ValueError: ``flip_test`` without left-right pairs.
+        """
+        heatmaps = predict_heatmaps(self.teacher, images)
+        if not self.flip_test:
+            return heatmaps
+        if not pairs:
+            raise ValueError(
+                "flip_test wants left-right pairs: add flip_indices to the meta_keys of the target's PackPoseInputs, "
+                'or, where joints have no sides (one hand), leave flip_test out'
+            )
+        return (heatmaps + predict_mirrored(self.teacher, images, self.layout, pairs)) / 2
 
     def hide_joint(self, views: TargetViews, pseudo: PseudoLabels) -> Tensor:
         """Occlude a joint that the teacher is sure of in the student's view (adaptive occlusion)."""
@@ -200,16 +220,17 @@ class UDAPE(MeanTeacherAdapter):
         )
 
     @torch.no_grad()
-    def judge(self, images: Tensor) -> dict[str, Tensor]:
+    def judge(self, images: Tensor, pairs: list[tuple[int, int]] = ()) -> dict[str, Tensor]:
         """The teacher's pseudo-labels for pictures as they are, for diagnosis.
 
         Args:
             images (Tensor): Normalised, (B, 3, h, w); the share that is kept is taken over them.
+            pairs (list): Indices of joints that are each other's mirror image, for ``flip_test``.
 
         Returns:
             dict[str, Tensor]: 'points' (B, K, 2), pixels of the input, and 'kept_2d' and 'kept', boolean (B, K).
         """
-        heatmaps = predict_heatmaps(self.teacher, images).float()
+        heatmaps = self.teach(images, pairs).float()
         points, confidence = heatmap_argmax(heatmaps)
         kept = self.select(PseudoLabels(points, confidence, heatmaps), gathered=True)
         return {'points': points * points.new_tensor(self.layout.scale_factor), 'kept_2d': kept, 'kept': kept}
@@ -223,7 +244,7 @@ class UDAPE(MeanTeacherAdapter):
             (B, 3, h, w), and of the pseudo-labels 'points' in the student's view, pixels (B, K, 2), and 'kept' (B, K).
         """
         source, target = inputs['source'], inputs['target']
-        views = self.make_views(target)
+        views = self.make_views(target, data_samples['target'])
         pseudo = self.pseudo_label(views, source)
         scale = pseudo.points.new_tensor(self.layout.scale_factor)
         return {
