@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from mmposeda.models.adapters.base import DomainAdapter, flip_pairs, prefixed
-from mmposeda.models.heatmap_estimator import heatmap_layout, predict_heatmaps
+from mmposeda.models.heatmap_estimator import heatmap_layout, predict_heatmaps, predict_mirrored
 from mmposeda.registry import MODELS
-from mmposeda.structures.warp import invert, rescale, warp
 
 
 @MODELS.register_module()
@@ -36,10 +35,6 @@ class FlipConsistency(DomainAdapter):
             raise ValueError(f'weight must not be negative, got {weight}')
         self.weight = weight
         self.layout = heatmap_layout(self.student, needed_by='FlipConsistency')
-        width = self.layout.input_size[0]
-        mirror = torch.tensor([[[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
-        # A buffer moves to the model's device; it is no weight, so checkpoints do without.
-        self.register_buffer('mirror', mirror, persistent=False)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: dict[str, list]) -> dict[str, Tensor]:
         """The estimator's own losses of the source half, and the distance of the target half to its flip test."""
@@ -56,15 +51,5 @@ class FlipConsistency(DomainAdapter):
         """
         heatmaps = predict_heatmaps(self.student, images)  # (B, K, H, W)
         with torch.no_grad():
-            mirrored = predict_heatmaps(self.student, images.flip(-1))
-            wanted = (heatmaps + self.unmirror(mirrored, pairs)) / 2
+            wanted = (heatmaps + predict_mirrored(self.student, images, self.layout, pairs)) / 2
         return dict(loss_flip=self.weight * (heatmaps - wanted).square().mean())
-
-    def unmirror(self, heatmaps: Tensor, pairs: list[tuple[int, int]]) -> Tensor:
-        """Heatmaps (B, K, H, W) of mirrored pictures, as the pictures themselves would have them."""
-        order = list(range(heatmaps.shape[1]))
-        for left, right in pairs:
-            order[left], order[right] = right, left
-        # Cells stand for pixels by a factor, so mirroring the map alone would be off by a part of a cell.
-        matrix = rescale(self.mirror, self.layout.scale_factor).expand(len(heatmaps), 3, 3)
-        return warp(heatmaps[:, order], invert(matrix))
