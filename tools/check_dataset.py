@@ -137,11 +137,14 @@ def main(argv=None):
         for part in run.check(args.all):
             text = part.kind
             if part.dataset is not None:
-                text, columns[part.name] = look(part, args.samples)
+                text, columns[' '.join(filter(None, part.uses[0]))] = look(part, args.samples)
                 text = '; '.join(filter(None, (text, f'read in {part.seconds:.1f} s', part.check.looked)))
             found += say(f'{part.name}: {text}', part.check.findings)
+    together = {}
     for finding, stages in run.findings.items():
-        found += say(', '.join(filter(None, stages)) or 'config', [finding])
+        together.setdefault(', '.join(filter(None, stages)) or 'config', []).append(finding)
+    for stages, findings in together.items():
+        found += say(f'{stages}:', findings)
     columns = {name: pictures for name, pictures in columns.items() if pictures}
     if columns:
         out = args.out or osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0], 'data.jpg')

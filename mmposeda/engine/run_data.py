@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +72,7 @@ class RunPart:
         if innermost(cfg).get('pipeline'):
             innermost(cfg)['pipeline'][-1]['pack_transformed'] = True
         try:
-            with without_looking_for_pictures():
+            with without_looking_for_pictures(), contextlib.redirect_stdout(None):  # COCO's reader is talkative
                 self.dataset = DATASETS.build(cfg)
                 if hasattr(self.dataset, 'full_init'):
                     self.dataset.full_init()

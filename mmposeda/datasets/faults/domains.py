@@ -101,7 +101,7 @@ def joints_agree(whole: Mapping, part: Any, name: str) -> list[Finding]:
     try:
         check_domains(SimpleNamespace(metainfo=whole, datasets=[part]))
     except (ValueError, KeyError) as problem:
-        return [error(re.sub(r'^data set 0 ', f'{name} ', str(problem)))]
+        return [error(f'{name}{re.sub("^data set 0 |^", " ", str(problem), count=1)}')]
     return []
 
 
