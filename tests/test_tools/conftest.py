@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import socket
 from pathlib import Path
 
@@ -58,3 +59,39 @@ def toy_lifting(tmp_path):
     return lambda more='', **kwargs: write_lifting(
         tmp_path, ROOT / 'configs' / '_base_' / 'default_runtime.py', more, **kwargs
     )
+
+
+@pytest.fixture
+def tools_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def zoo(tools_path):
+    """The package of tools/model_zoo.py."""
+    import zoo.catalogue
+    import zoo.page
+    import zoo.records
+    import zoo.runs
+
+    return zoo
+
+
+@pytest.fixture
+def zoo_main(tools_path):
+    """Run tools/model_zoo.py."""
+    import model_zoo
+
+    return model_zoo.main
+
+
+@pytest.fixture
+def zoo_root(tmp_path):
+    """A repository with the tasks and papers of ours, and no record."""
+    folder = tmp_path / 'repository' / 'docs' / 'model_zoo'
+    folder.mkdir(parents=True)
+    for name in ('tasks.yml', 'papers.yml'):
+        shutil.copy(ROOT / 'docs' / 'model_zoo' / name, folder)
+    (folder.parent / 'methods').mkdir()
+    return folder.parents[1]
