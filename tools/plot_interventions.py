@@ -18,14 +18,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-from mmengine.runner import load_checkpoint
+from mmengine.config import DictAction
 
 import mmposeda  # noqa: F401
-from mmposeda.engine.checkpoints import check, read
-from mmposeda.engine.drawing import draw_and_write
+from mmposeda.engine.drawing import draw_and_write, load_weights, read_stage, weight_names
 from mmposeda.engine.interventions import check_model, draw_pictures, intervenes, look, measure, reconstructions
-from mmposeda.engine.stages import stage_config, stage_names
 from mmposeda.registry import DATASETS, MODELS
 from mmposeda.visualization import feature_map, reconstruction_rows, sensitivity_figure
 
@@ -75,23 +72,11 @@ def load_model(cfg, args):
     """
     if not cfg.get('model'):
         raise ValueError(f'{args.config} has no model')
-    check(args.checkpoint)
-    keys = set(read(args.checkpoint).get('state_dict', ()))
     model = MODELS.build(cfg.model)
     check_model(model, 'plot_interventions.py')
-    whole = model.state_dict()
-    student = {key for key in whole if key.startswith('student.')}
-    # a plain estimator's file has the same weights without the prefix
-    lacking = min((student - keys, {key.removeprefix('student.') for key in student} - keys), key=len)
-    generated = intervenes(model) and any(key.startswith('generator.') for key in keys)
-    if generated:
-        lacking |= {key for key in whole if key.startswith(('generator.', 'vae.'))} - keys
-    if lacking:
-        raise ValueError(
-            f'{args.checkpoint} lacks {len(lacking)} weights of the {type(model).__name__} of {args.config}, such as '
-            f'{min(lacking)}: give a checkpoint of its run, or the config or --stage of this one'
-        )
-    load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
+    generated = intervenes(model) and any(key.startswith('generator.') for key in weight_names(args.checkpoint))
+    parts = ('student.', 'generator.', 'vae.') if generated else ('student.',)
+    load_weights(model, args.checkpoint, args.config, parts)
     return model.eval(), generated
 
 
@@ -122,8 +107,7 @@ def data_config(cfg, args):
 
 def draw(args):
     """Numbers, and figures by their names."""
-    whole = Config.fromfile(args.config)
-    cfg = stage_config(whole, stage_names(whole)[-1] if args.stage is None else args.stage, args.cfg_options)
+    cfg = read_stage(args.config, args.stage, args.cfg_options)
     model, generated = load_model(cfg, args)
     dataset = DATASETS.build(data_config(cfg, args))
     pictures = draw_pictures(dataset, args.num_pictures, args.seed)

@@ -17,19 +17,14 @@ import json
 import re
 from pathlib import Path
 
-import cv2
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 
 import mmposeda  # noqa: F401
-from mmposeda.engine import random_state
-from mmposeda.engine.checkpoints import check, read
-from mmposeda.engine.failures import MENDABLE
+from mmposeda.engine.drawing import draw_to_file, read_stage, weight_names
 from mmposeda.engine.label_quality import FILE_NAME
-from mmposeda.engine.stages import stage_config, stage_names
 from mmposeda.registry import DATASETS, MODELS
 from mmposeda.visualization import quality_curves, reconstruction_panel
 
@@ -68,12 +63,10 @@ def parse_args(argv=None):
 @torch.no_grad()
 def draw_pairs(args):
     """Draw what becomes of pairs; returns an RGB picture."""
-    whole = Config.fromfile(args.config)
-    cfg = stage_config(whole, stage_names(whole)[-1] if args.stage is None else args.stage, args.cfg_options)
+    cfg = read_stage(args.config, args.stage, args.cfg_options)
     if cfg.model.get('reconstruction') is None:
         raise ValueError(f'the model of {args.config}, a {cfg.model.type}, has no reconstruction to show')
-    check(args.checkpoint)
-    if not any(key.startswith('reconstruction.') for key in read(args.checkpoint).get('state_dict', ())):
+    if not any(key.startswith('reconstruction.') for key in weight_names(args.checkpoint)):
         raise ValueError(
             f'{args.checkpoint} has no weights reconstruction.*: give one of a run of GeometricReconstruction, after '
             'its generator was trained'
@@ -162,20 +155,8 @@ def main(argv=None):
     """Run the command; return the path of the picture."""
     args = parse_args(argv)
     out = Path(args.out or f'{args.command}.png')
-    try:
-        if args.command == 'quality':
-            figure = draw_quality(args)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(out)
-        else:
-            with DefaultScope.overwrite_default_scope('mmposeda'), random_state.kept(gpu=False):
-                random_state.seed_host(args.seed)
-                panel = draw_pairs(args)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            if not cv2.imwrite(str(out), panel[..., ::-1]):
-                raise OSError(f'{out} could not be written')
-    except (*MENDABLE, ValueError, TypeError, OSError, cv2.error) as error:
-        raise SystemExit(f'plot_reconstruction.py {args.command}: {error}') from error
+    draw = dict(pairs=draw_pairs, quality=draw_quality)[args.command]
+    draw_to_file(f'plot_reconstruction.py {args.command}', lambda: draw(args), out, getattr(args, 'seed', 0))
     print(out)
     return out
 

@@ -24,11 +24,9 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.runner import load_checkpoint
 
 import mmposeda  # noqa: F401
-from mmposeda.engine.checkpoints import check, read
-from mmposeda.engine.drawing import draw_and_write
+from mmposeda.engine.drawing import draw_and_write, load_weights
 from mmposeda.engine.interventions import spaced
 from mmposeda.engine.relation_examples import latent_walks, predictions, relation_pairs
 from mmposeda.engine.relations import latent_spread, non_localness, predicted_non_localness
@@ -78,15 +76,7 @@ def load_model(cfg, args):
         raise TypeError(
             f'needs a RelationDistillation, got {type(model).__name__} of {args.config}: name its stage with --stage'
         )
-    check(args.checkpoint)
-    keys = set(read(args.checkpoint).get('state_dict', ()))
-    lacking = {key for key in model.state_dict() if key.startswith(PARTS)} - keys
-    if lacking:
-        raise ValueError(
-            f'{args.checkpoint} lacks {len(lacking)} weights of the {type(model).__name__} of {args.config}, such as '
-            f'{min(lacking)}: give a checkpoint of its run, or the config or --stage of this one'
-        )
-    load_checkpoint(model, args.checkpoint, map_location='cpu', logger='silent')
+    load_weights(model, args.checkpoint, args.config, PARTS)
     return model.to(args.device).eval()
 
 
