@@ -25,9 +25,9 @@ SHAPES = dict(imgname=(), center=(2,), scale=(), part=(17, 3))
 class Human36m2DDataset(SingleInstanceDataset):
     """Frames of Human3.6M (Ionescu et al., TPAMI 2014) with MPII's 16 joints, as in the published 2D tasks.
 
-    Layout: what MMPose's ``tools/dataset_converters/preprocess_h36m.py`` writes with its default of every fifth frame,
-    which is what the published task takes too: ``data_root/annotation_body3d/fps10/h36m_{train,test}.npz``, of which
-    ``imgname``, ``center``, ``scale`` and ``part`` (N, 17, 3) are read, and ``data_root/images/``. The box is the
+    Layout: what ``tools/dataset_converters/human36m.py`` and MMPose's ``preprocess_h36m.py`` write of every fifth
+    frame, which is what the published task takes too: ``data_root/annotation_body3d/fps10/h36m_{train,test}.npz``, of
+    which ``imgname``, ``center``, ``scale`` and ``part`` (N, 17, 3) are read, and ``data_root/images/``. The box is the
     square crop of 1.5 times the person; all joints are visible, the thorax is the middle of the shoulders.
 
     MMPose's ``Human36mDataset`` is for 3D: it opens every picture when it is built, and gives no boxes.
@@ -48,9 +48,9 @@ class Human36m2DDataset(SingleInstanceDataset):
     METAINFO: dict = dict(from_file=str(METAINFO_DIR / 'mpii.py'))
     NATIVE = 'h36m'
     HOW_TO_GET = (
-        'Human3.6M is free for research after registration at http://vision.imar.ro/human3.6m/. Unpack and convert it '
-        "with MMPose's tools/dataset_converters/preprocess_h36m.py (--metadata, --original), and set data_root to its "
-        'folder `processed`, which holds annotation_body3d/ and images/.'
+        'Human3.6M is free for research after registration at http://vision.imar.ro/human3.6m/. Convert it by '
+        "tools/dataset_converters/human36m.py, or MMPose's preprocess_h36m.py, and set data_root to what they write, "
+        'which holds annotation_body3d/ and images/.'
     )
 
     def __init__(self, split: str = 'train', crop: float = 1.5, **kwargs):

@@ -43,9 +43,9 @@ class Human36mLiftingDataset(LiftingDataset):
 
     Two layouts are read; which one shows in the file.
 
-    * MMPose's, of ``tools/dataset_converters/preprocess_h36m.py``: ``annotation_body3d/fps10/h36m_{train,test}.npz``
-      (or ``fps50``), poses before the camera in metres with 2D labels, and ``annotation_body3d/cameras.pkl``. Detected
-      2D poses are an npy file (N, 17, 2 or 3) in the same order.
+    * MMPose's, which ``tools/dataset_converters/human36m.py`` writes, too: ``annotation_body3d/fps10/h36m_train.npz``
+      and ``h36m_test.npz`` (or ``fps50``), poses before the camera in metres with 2D labels, and
+      ``annotation_body3d/cameras.pkl``. Detected 2D poses are an npy file (N, 17, 2 or 3) in the same order.
     * VideoPose3D's, which PoseAug and others share: ``data_3d_h36m.npz``, poses of 32 or 17 joints in the world in
       metres, with ``data_2d_h36m_gt.npz``, or detections as ``data_2d_h36m_cpn_ft_h36m_dbb.npz``, of Human3.6M's 17
       joints or of 16 without neck/nose. Cameras are in neither: they are taken from MMPose's ``cameras.pkl``, too.
@@ -69,9 +69,9 @@ class Human36mLiftingDataset(LiftingDataset):
     """
 
     HOW_TO_GET = (
-        'Human3.6M is free for research after registration at http://vision.imar.ro/human3.6m/. Convert it with '
-        "MMPose's tools/dataset_converters/preprocess_h36m.py and set data_root to its folder `processed`; or with "
-        "VideoPose3D's data/prepare_data_h36m.py, and put the cameras.pkl of the former beside its files."
+        'Human3.6M is free for research after registration at http://vision.imar.ro/human3.6m/. Convert it by '
+        "tools/dataset_converters/human36m.py, or MMPose's preprocess_h36m.py, and set data_root to what they write; "
+        "or by VideoPose3D's data/prepare_data_h36m.py, and put the cameras.pkl of the former beside its files."
     )
 
     def __init__(

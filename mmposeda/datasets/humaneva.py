@@ -107,8 +107,8 @@ class HumanEvaDataset(LiftingDataset):
         'that.'
     )
     HOW_TO_EXTRACT = (
-        "Pictures want ann_file='converted_15j' and the videos' frames: in data_root, for each of "
-        'S*/Image_Data/*.avi: mkdir -p "${f%.avi}"; ffmpeg -i "$f" -fps_mode passthrough -q:v 2 "${f%.avi}/%06d.jpg"'
+        "Pictures want ann_file='converted_15j' and the videos' frames: tools/dataset_converters/video_frames.py "
+        'DATA_ROOT --layout humaneva.'
     )
 
     def __init__(

@@ -46,13 +46,13 @@ LAYOUTS = {
     Human36mLiftingDataset: Layout(
         'images',
         '{subject}/{take}/{take}_{frame:06d}.jpg',
-        "MMPose's preprocess_h36m.py writes images/ beside annotation_body3d/, every fifth frame by default.",
+        'tools/dataset_converters/human36m.py writes images/ beside annotation_body3d/, every fifth frame by default.',
     ),
     ThreeDPWDataset: Layout('', '{name}', 'Unpack imageFiles.zip so that imageFiles/ lies beside sequenceFiles/.'),
     MPIINF3DHPDataset: Layout(
         None,
         '{name}',
-        "MMPose's preprocess_mpi_inf_3dhp.py writes images/; the official test set holds TS1/imageSequence/.",
+        'tools/dataset_converters/mpi_inf_3dhp.py writes images/; the official test set holds TS1/imageSequence/.',
     ),
     HumanEvaDataset: Layout('', '{name}', HumanEvaDataset.HOW_TO_EXTRACT),
     LiftingDataset: Layout(None, '{name}', ''),

@@ -78,8 +78,8 @@ class MPIINF3DHPDataset(LiftingDataset):
     HOW_TO_GET = (
         'MPI-INF-3DHP is free for research: http://gvv.mpi-inf.mpg.de/3dhp-dataset/ (a form, then scripts that load '
         "it). Its test set as SPIN's mpi_inf_3dhp_valid.npz is in the dataset_extras.tar.gz that fetch_data.sh of "
-        "https://github.com/nkolot/SPIN downloads; MMPose's form is made by its "
-        'tools/dataset_converters/preprocess_mpi_inf_3dhp.py.'
+        "https://github.com/nkolot/SPIN downloads; MMPose's form of the training set, and its pictures, are made by "
+        'tools/dataset_converters/mpi_inf_3dhp.py.'
     )
 
     def __init__(

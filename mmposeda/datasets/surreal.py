@@ -56,9 +56,9 @@ class SURREALDataset(SingleInstanceDataset):
     METAINFO: dict = dict(from_file=str(METAINFO_DIR / 'mpii.py'))
     HOW_TO_GET = (
         'SURREAL is free for research after registration at https://www.di.ens.fr/willow/research/surreal/data/. This '
-        'class reads the re-packed crops of the Transfer-Learning-Library (tllib, keypoint detection, data set '
-        'SURREAL): unpack them so that data_root holds train/run0.json and train/run0/, and so on for run1, run2, val '
-        'and test.'
+        'class reads crops: cut them out of the official clips by tools/dataset_converters/surreal.py, or unpack those '
+        'of the Transfer-Learning-Library (tllib, keypoint detection, data set SURREAL) so that data_root holds '
+        'train/run0.json and train/run0/, and so on for run1, run2, val and test.'
     )
 
     def __init__(self, split: str = 'reference', shoulder: str = 'collar', joints: str = 'mpii', **kwargs):

@@ -261,7 +261,7 @@ class TestLayouts:
         info = ImagePose3DDataset(cfg, joints='lsp').get_data_info(0)
         assert info['img_path'] == str(tmp_path / 'S1/Image_Data/Box_1_(C1)/000086.jpg')
         with pytest.raises(
-            FileNotFoundError, match=r"picture .*chunk0.C1.* does not exist.*ann_file='converted_15j'.*ffm"
+            FileNotFoundError, match=r"picture .*chunk0.C1.* does not exist.*ann_file='converted_15j'.*video_frames"
         ):
             ImagePose3DDataset(dict(cfg, ann_file='data_3d_humaneva15.npz'), joints='lsp')
 

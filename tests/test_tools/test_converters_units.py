@@ -143,7 +143,7 @@ def test_no_process_outlives_a_killed_run(tmp_path):
     path = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get('PYTHONPATH', '')])
     run = subprocess.Popen([sys.executable, str(script)], env={**os.environ, 'PYTHONPATH': path})
     try:
-        wait_until(lambda: (tmp_path / 'process').is_file() and (tmp_path / 'process').read_text(), 60)
+        wait_until(lambda: (tmp_path / 'process').is_file() and (tmp_path / 'process').read_text(), 300)
     finally:
         run.kill()
         run.wait()

@@ -1,7 +1,8 @@
 # MPI-INF-3DHP as pictures with 3D labels in data/mpi_inf_3dhp (docs/datasets.md), with the 14 joints that all body sets
-# have. The files are MMPose's (preprocess_mpi_inf_3dhp.py, run in data/mpi_inf_3dhp), people in their size, eight
-# cameras; every fifth frame is taken for training, as neighbours differ little. The official test set itself:
-# poses=dict(type='MPIINF3DHPDataset', data_root='data/mpi_inf_3dhp/', split='test', annotation='annot3').
+# have. The training set is what tools/dataset_converters/mpi_inf_3dhp.py writes, people in their size, eight cameras;
+# every fifth frame is taken for training, as neighbours differ little. The test set is that of MMPose's
+# preprocess_mpi_inf_3dhp.py, run in data/mpi_inf_3dhp. The official one itself: poses=dict(type='MPIINF3DHPDataset',
+# data_root='data/mpi_inf_3dhp/', split='test', annotation='annot3').
 mpi_inf_3dhp_poses = dict(type='MPIINF3DHPDataset', data_root='data/mpi_inf_3dhp/')
 mpi_inf_3dhp_3d = dict(type='ImagePose3DDataset', joints='lsp')
 
