@@ -33,9 +33,9 @@ python tools/model_zoo.py write
 PUBLISHED = """\
 ## Published tasks
 
-These data sets may be used after registration or an agreement only, and training is sized for a GPU. The configs are
-built by the tests, and batches of most of them made from miniatures of the official files. How to get each data set and
-how to check it: [datasets.md](datasets.md).
+These data sets are for research, most of them after registration or an agreement, and training is sized for a GPU. The
+configs are built by the tests, and batches of most of them made from miniatures of the official files. How to get each
+data set and how to check it: [datasets.md](datasets.md).
 """
 SMALL = """\
 ## Tasks for two cores
