@@ -29,7 +29,7 @@ def duplicates(dataset: Any, labels: Labels, paths: Sequence[str]) -> list[Findi
         names = [dataset.picture(row) for row in copies]
     else:
         keys = [labels.boxes] if labels.points is None else [labels.boxes, np.nan_to_num(labels.points)]
-        rows = np.concatenate([key.reshape(len(labels), -1) for key in keys], 1)
+        rows = np.concatenate([key.reshape(len(key), np.prod(key.shape[1:], dtype=int)) for key in keys], 1)
         copies = _copies([(path, row.tobytes()) for path, row in zip(paths, rows)])
         names = [labels.names[row] for row in copies]
     if not len(names):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..annotations import LIMIT
+from ..lifting import LiftingDataset
 from ..single import SingleInstanceDataset
 from .findings import Finding, error, first_of, warning
 from .records import Labels
@@ -63,7 +64,7 @@ def nobody(labels: Labels) -> list[Finding]:
 
 def never_visible(labels: Labels, dataset: Any) -> list[Finding]:
     """Joints that no sample shows, other than those that the data set does not have by its nature."""
-    if labels.points is None or not labels.visible.any():
+    if labels.points is None or not labels.visible.any() or isinstance(dataset, LiftingDataset):
         return []
     never = ~labels.visible.any(0)
     if isinstance(dataset, SingleInstanceDataset):  # its readers give joints without a counterpart as 0

@@ -15,11 +15,12 @@ from .records import Labels
 
 #: Fewer samples that tell do not count.
 LEAST = 12
-#: Left and right are swapped if more than this share of the samples that tell says so. Of LSP-extended's photos 0.07 do
-#: for the shoulders against the hips, 0.13 for the ankles; of people who walk, seen from all round, 0.44 for the ankles.
-SWAPPED = 0.7
+#: Left and right of the trunk, and of limbs, are swapped if more than this share of the samples that tell says so. Of
+#: LSP-extended's photos 0.07 do for the shoulders against the hips, and 0.13 for the ankles; of people who walk, seen
+#: from all round, 0.44 for the ankles.
+SWAPPED, LIMB_SWAPPED = 0.7, 0.8
 #: A finger is turned round if more than this share of the samples says so; of rendered hands in 2D up to 0.15 do.
-TURNED = 0.5
+TURNED = 0.6
 #: Two joints tell their direction if they are so many torso lengths (face: eye distances) apart.
 APART = 0.1
 #: A knee tells where it bends to if it is so many leg lengths off the line from hip to ankle.
@@ -50,7 +51,7 @@ def left_and_right(labels: Labels) -> list[Finding]:
             if labels.has(*pair):
                 own = points[:, labels.skeleton.index(pair[1])] - points[:, labels.skeleton.index(pair[0])]
                 share, count = _disagree(own, shoulders + hips, torso, _all(labels, good, *TRUNK, *pair))
-                if count >= LEAST and share > SWAPPED:
+                if count >= LEAST and share > LIMB_SWAPPED:
                     findings.append(_swapped(f'{limb}s', 'shoulders and hips', share, count))
         findings += _mirrored_body(labels) if in_space else _mirrored_face(labels)
     return findings
@@ -59,7 +60,8 @@ def left_and_right(labels: Labels) -> list[Finding]:
 def turned_fingers(labels: Labels) -> list[Finding]:
     """Fingers whose first joint is further from the wrist than their last, and whose last bone is the longest.
 
-    Of a fist the tips are near the wrist, too, but its bones still get shorter towards them.
+    Of a fist the tips are near the wrist, too, but its bones still get shorter towards them; in 2D that holds unless most
+    of the set are fists that point at the camera.
     """
     fingers = finger_chains(labels.skeleton)
     if labels.points is None or not fingers:
