@@ -15,6 +15,7 @@ from mmposeda.datasets.converters.summary import summary
 from mmposeda.datasets.converters.units import Unit, convert
 
 HERE = Path(__file__).resolve().parent
+COMMANDS = sorted(path.stem for path in (HERE.parents[1] / 'tools/dataset_converters').glob('*.py'))
 
 
 def note(folder, name, resumed):
@@ -127,6 +128,17 @@ def test_a_process_that_dies_is_told(tmp_path):
     part = [Unit('a', 'all', units(tmp_path)[0].sources, dying)]
     with pytest.raises(ConversionError, match='a process died, .* at or near a: run the same command again'):
         convert(part, journal(tmp_path))
+
+
+@pytest.mark.parametrize(
+    'name', sorted(path.stem for path in (HERE.parents[1] / 'tools/dataset_converters').glob('*.py'))
+)
+def test_every_converter_shows_an_example(tool, name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        tool(f'dataset_converters/{name}').main(['--help'])
+    text = capsys.readouterr().out
+    assert not ended.value.code and 'Example:\n    ' in text and f'tools/dataset_converters/{name}.py ' in text
+    assert '--jobs' in text and 'A run that' in text.replace('\n', ' ')
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='needs signals')

@@ -9,7 +9,10 @@ from official_downloads import contents, grey_frames, grey_numbers, snapshot, wr
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'test_datasets'))
 from body_miniatures import mpi_labels, write_humaneva, write_mpi_train  # noqa: E402
+from hand_samples import random_hand  # noqa: E402
+from test_panoptic_hand import person, write_sequence  # noqa: E402
 
+from mmposeda.datasets import PanopticHand3DDataset  # noqa: E402
 from mmposeda.datasets.humaneva import HumanEvaDataset  # noqa: E402
 from mmposeda.datasets.image_pose_3d import ImagePose3DDataset  # noqa: E402
 from mmposeda.datasets.mpi_inf_3dhp import MPIINF3DHPDataset  # noqa: E402
@@ -135,13 +138,36 @@ def test_humaneva_is_read_with_its_pictures(frames, tmp_path):
     )
 
 
-def test_panoptics_names(frames, tmp_path):
-    for view in range(2):
-        write_video(tmp_path / f'171204_pose3/hdVideos/hd_00_{view:02d}.mp4', grey_frames(7, start=20 + view))
-    frames([str(tmp_path), '--layout', 'panoptic', '--every', '3'])
-    found = sorted((tmp_path / '171204_pose3/hdImgs/00_01').iterdir())
-    assert [path.name for path in found] == [f'00_01_{n:08d}.jpg' for n in (0, 3, 6)]
-    assert grey_numbers(found, start=21) == [0, 3, 6]
+class TestPanoptic:
+    @pytest.fixture
+    def sequence(self, tmp_path):
+        """Labels of frames 4 to 9, and two videos of nine frames."""
+        rng = np.random.default_rng(0)
+        frames = {n: [person(0, random_hand(rng, (0, 0, 0), 8))] for n in range(4, 10)}
+        folder = write_sequence(tmp_path, '171204_pose3', frames)
+        shutil.rmtree(folder / 'hdImgs')
+        for view in ('00_00', '00_03'):
+            write_video(folder / f'hdVideos/hd_{view}.mp4', grey_frames(9, (1920, 1080), step=16))
+        return folder
+
+    def test_frames_with_labels_are_read(self, frames, sequence, capsys):
+        root = str(sequence.parent)
+        frames([root, '--layout', 'panoptic', '--every', '2'])
+        assert 'left out, video is shorter' not in capsys.readouterr().out
+        dataset = PanopticHand3DDataset(data_root=root, split='test', every=2)
+        paths = sorted({dataset.get_data_info(n)['img_path'] for n in range(len(dataset))})
+        names = [f'{view}/{view}_{n:08d}.jpg' for view in ('00_00', '00_03') for n in (4, 6, 8)]
+        assert [os.path.relpath(path, sequence / 'hdImgs') for path in paths] == names
+        assert grey_numbers(paths, step=16) == [4, 6, 8] * 2
+
+    def test_labels_without_a_frame_are_told(self, frames, sequence, capsys):
+        frames([str(sequence.parent), '--layout', 'panoptic'])
+        assert 'left out, video is shorter than its labels: 2 (' in capsys.readouterr().out
+
+    def test_labels_are_wanted_first(self, frames, sequence):
+        shutil.rmtree(sequence / 'hdHand3d')
+        with pytest.raises(SystemExit, match='unpack hdHand3d.tar first'):
+            frames([str(sequence.parent), '--layout', 'panoptic'])
 
 
 class TestMPIINF3DHP:

@@ -8,8 +8,8 @@ Example:
 Layouts:
     clips     videos/a/b.mp4 -> clips/a/b/000000.jpg, numbered one after the other; for pairs of own videos
     humaneva  S1/Image_Data/Walking_1_(C1).avi -> S1/Image_Data/Walking_1_(C1)/000001.jpg; for HumanEvaDataset
-    panoptic  171204_pose3/hdVideos/hd_00_00.mp4 -> 171204_pose3/hdImgs/00_00/00_00_00000000.jpg; for
-              PanopticHand3DDataset
+    panoptic  171204_pose3/hdVideos/hd_00_00.mp4 -> 171204_pose3/hdImgs/00_00/00_00_00000000.jpg, of the frames that
+              have labels in hdHand3d/, and --every of these; for PanopticHand3DDataset
 
 A run that was stopped goes on where it was when it is started again. Frames that cannot be decoded are named and
 skipped.

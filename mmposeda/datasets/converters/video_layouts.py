@@ -25,6 +25,7 @@ class VideoLayout(NamedTuple):
         part (Callable[[Path], str]): Row of the table.
         renumber (bool): Frames that are taken are numbered one after the other, else by their place in the video.
         expected (str): Example for messages.
+        labelled (Callable[[Path], list[int]] | None): Frames of a video that have labels; None: all count.
     """
 
     pattern: str
@@ -33,6 +34,7 @@ class VideoLayout(NamedTuple):
     part: Callable[[Path], str]
     renumber: bool
     expected: str
+    labelled: Callable[[Path], list] | None = None
 
 
 def _escaped(path: Path) -> str:
@@ -42,6 +44,14 @@ def _escaped(path: Path) -> str:
 def _panoptic(path: Path) -> str:
     view = path.stem[len('hd_') :]
     return f'{_escaped(path.parent.parent)}/hdImgs/{view}/{view}_{{:08d}}.jpg'
+
+
+def _panoptic_labels(video: Path) -> list[int]:
+    folder = video.parent.parent / 'hdHand3d'
+    frames = sorted(int(path.stem.rpartition('hd')[2]) for path in folder.glob('handRecon3D_hd*.json'))
+    if not frames:
+        raise ConversionError(f'no handRecon3D_hd*.json in {folder}: unpack hdHand3d.tar first, it tells which frames')
+    return frames
 
 
 def _beside(path: Path) -> str:
@@ -58,7 +68,13 @@ LAYOUTS = {
         'S*/Image_Data/*.avi', _beside, 1, _top, False, 'S1/Image_Data/Walking_1_(C1).avi and so on in it'
     ),
     'panoptic': VideoLayout(
-        '*/hdVideos/hd_*.mp4', _panoptic, 0, _top, False, '171204_pose3/hdVideos/hd_00_00.mp4 and so on in it'
+        '*/hdVideos/hd_*.mp4',
+        _panoptic,
+        0,
+        _top,
+        False,
+        '171204_pose3/hdVideos/hd_00_00.mp4 and so on in it',
+        _panoptic_labels,
     ),
 }
 
@@ -70,11 +86,12 @@ def video_units(source: Path, out: Path, layout: str, every: int = 1, fps: float
         source (Path): Folder of the videos.
         out (Path): Folder to write to.
         layout (str): Of :data:`LAYOUTS`.
-        every (int): Takes every so manieth frame.
+        every (int): Takes every so manieth frame, where some have labels of these.
         fps (float, optional): Takes so many frames a second in place of ``every``; all of a video that has fewer.
 
     Raises:
-        ConversionError: There is no video, or the frames of two would go to one folder.
+        ConversionError: There is no video, no label where some frames have them, or the frames of two videos would go
+            to one folder.
     """
     rules, units, folders = LAYOUTS[layout], [], {}
     found = sorted(path for path in source.glob(rules.pattern) if path.suffix.lower() in VIDEO_SUFFIXES)
@@ -84,7 +101,10 @@ def video_units(source: Path, out: Path, layout: str, every: int = 1, fps: float
         if name in folders:
             raise ConversionError(f'frames of {folders[name]} and {path} would go to one folder: rename one of them')
         folders[name] = path
-        work = partial(_video, str(path), str(out), name, rules.first, rules.renumber, every, fps)
+        if rules.labelled is None:
+            work = partial(_video, str(path), str(out), name, rules.first, rules.renumber, every, fps)
+        else:
+            work = partial(_labelled, str(path), str(out), name, tuple(rules.labelled(path)[::every]))
         units.append(Unit(inside.as_posix(), rules.part(inside), (str(path),), work))
     if not units:
         raise ConversionError(f'no video in {source}: expected {rules.expected}, {", ".join(VIDEO_SUFFIXES)}')
@@ -103,6 +123,19 @@ def _video(
         return name.format((number if renumber else place) + first)
 
     return frames_made(video, *extract(video, out, name_of, resumed))
+
+
+def _labelled(video: str, out: str, name: str, frames: tuple, resumed: bool) -> Made:
+    wanted = frozenset(frames)
+
+    def name_of(place: int) -> str | None:
+        return name.format(place) if place in wanted else None
+
+    files, lost = extract(video, out, name_of, resumed, max(frames) + 1)
+    made = frames_made(video, files, lost)
+    beyond = [f'{video}#{place}' for place in frames if place not in files and place not in lost]
+    made.left_out['video is shorter than its labels'] = beyond
+    return made
 
 
 def frames_made(video: str, files: dict, lost: list) -> Made:
