@@ -29,6 +29,7 @@ OUTSIDE = (0.25, 0.05)
 #: Labels of pictures of another size are an error from this share of the samples on.
 SIZE_ERROR = 0.2
 _SIBLINGS = 200
+UNPACK = 'Unpack them again, or set data_root and data_prefix=dict(img=...)'
 
 
 class Folders:
@@ -82,7 +83,7 @@ def missing_pictures(paths: Sequence[str], folders: Folders, how_to_get: str = '
     lost = folders.missing(paths)
     if not lost:
         return []
-    way_out = ' '.join(filter(None, (folders.hint(lost[0]), how_to_get))) or 'Set data_root and data_prefix=dict(img=…)'
+    way_out = ' '.join(filter(None, (folders.hint(lost[0]), how_to_get))) or UNPACK
     return [error(f'{len(lost)} of {len(set(paths))} pictures are missing: {first_of(lost)}. {way_out}')]
 
 

@@ -60,8 +60,8 @@ def left_and_right(labels: Labels) -> list[Finding]:
 def turned_fingers(labels: Labels) -> list[Finding]:
     """Fingers whose first joint is further from the wrist than their last, and whose last bone is the longest.
 
-    Of a fist the tips are near the wrist, too, but its bones still get shorter towards them; in 2D that holds unless most
-    of the set are fists that point at the camera.
+    Of a fist the tips are near the wrist, too, but its bones still get shorter towards them; in 2D that holds unless
+    most of the set are fists that point at the camera.
     """
     fingers = finger_chains(labels.skeleton)
     if labels.points is None or not fingers:
