@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 
 from mmposeda.evaluation import cluster_numbers, interventional_distances
 
+from .plane import in_plane
 from .sticks3d import colored_links, parsed_metainfo
 from .style import COLORS, new_figure, tidy
 
@@ -51,19 +52,13 @@ def feature_map(
     Raises:
         ValueError: Shapes that do not fit, or numbers that are not finite.
     """
-    from sklearn.manifold import TSNE
-
     features, poses = np.asarray(features, np.float64), np.asarray(poses, np.float64)
     numbers = cluster_numbers(features)
     links = _checked_links(poses, metainfo, len(features))
     n, m = features.shape[:2]
     if n > len(COLORS):
         raise ValueError(f'expected 2 to {len(COLORS)} poses, which have a colour each, got {n}')
-    perplexity = min(perplexity, (n * m - 1) / 3)
-    flat = np.unique(features.reshape(n * m, -1), axis=0)
-    init = 'pca' if len(flat) > 2 and features.shape[2] > 1 else 'random'
-    plane = TSNE(2, perplexity=perplexity, init=init, random_state=seed).fit_transform(features.reshape(n * m, -1))
-    plane = _unit(plane.astype(np.float64)).reshape(n, m, 2)
+    plane = in_plane(features.reshape(n * m, -1), 'tsne', perplexity, seed).reshape(n, m, 2)
 
     figure = new_figure(7.4, 7.6 + 0.3 * bool(title))
     axes = figure.subplots()
@@ -224,12 +219,6 @@ def _checked_links(poses: np.ndarray, metainfo: str | Mapping, number: int) -> n
             f'true poses are {poses.shape}, expected finite {shape} for joint set {info["dataset_name"]!r}'
         )
     return colored_links(info)[0]
-
-
-def _unit(points: np.ndarray) -> np.ndarray:
-    """Points (N, 2) moved and shrunk into the unit square, at one scale."""
-    low, high = points.min(0), points.max(0)
-    return (points - (low + high) / 2) / max((high - low).max(), 1e-9) + 0.5
 
 
 def _free_places(plane: np.ndarray) -> np.ndarray:

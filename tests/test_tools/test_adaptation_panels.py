@@ -12,4 +12,4 @@ def test_panels_are_drawn_and_the_run_is_bitwise_the_same(toy_adaptation, tool, 
     same_run(last(tmp_path / 'with'), last(tmp_path / 'without'))
     panels = sorted((tmp_path / 'with').glob('*/vis_data/adaptation_*.png'))
     assert [path.name for path in panels] == ['adaptation_000001.png', 'adaptation_000003.png']
-    assert cv2.imread(str(panels[0])).shape == (18 + 2 * 32, 5 * 32, 3)
+    assert cv2.imread(str(panels[0])).shape == (18 + 2 * 32, 6 * 32, 3)

@@ -36,16 +36,48 @@ def test_grid_keeps_every_picture_under_its_header():
     assert sheet.shape[1] == 24 and (body[:, :12] == 50).all() and (body[:, 12:] == 90).all()
 
 
-def test_adaptation_panel_has_a_column_a_view():
+def test_a_gap_leaves_the_edge_of_each_picture_white():
+    columns = {name: np.full((2, 10, 12, 3), value, np.uint8) for name, value in (('a', 50), ('b', 90))}
+    body = grid(columns, gap=2)[-20:]
+    assert (body[:8, :10] == 50).all() and (body[10:18, 12:22] == 90).all()
+    assert all((white == 255).all() for white in (body[8:10], body[18:], body[:, 10:12], body[:, 22:]))
+    assert (columns['a'] == 50).all()
+
+
+def shown():
     pictures = torch.zeros(5, 3, 16, 16)
-    preview = {
+    return {
         'source': pictures,
         'teacher view': pictures,
         'student view': pictures,
         'points': torch.full((5, 2, 2), 8.0),
         'kept': torch.ones(5, 2, dtype=torch.bool),
     }
-    panel = adaptation_panel(preview, MEAN, STD, [(0, 1)], samples=4)
+
+
+def test_adaptation_panel_has_a_column_a_view():
+    panel = adaptation_panel(shown(), MEAN, STD, [(0, 1)], samples=4)
     assert panel.shape[1] == 3 * 16 and panel.shape[0] > 4 * 16
     labelled = panel[-64:, 32:]
     assert (labelled[8, 8] == (60, 220, 60)).all()
+
+
+def test_what_is_hidden_from_the_student_is_framed_and_not_covered():
+    hidden = torch.zeros(5, 16, 16, dtype=torch.bool)
+    hidden[0, 4:8, 5:11] = True
+    panel = adaptation_panel({**shown(), 'hidden': hidden}, MEAN, STD, [(0, 1)])
+    assert panel.shape[1] == 4 * 16
+    first, second = (panel[-64 + top : -64 + top + 16, 32:48] for top in (0, 16))
+    rows, columns = np.nonzero((first == (255, 255, 0)).all(-1))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (3, 8, 4, 11)
+    assert not (first[4:8, 5:11] == (255, 255, 0)).all(-1).any()
+    assert not (second == (255, 255, 0)).all(-1).any(), 'nothing is hidden in the second'
+
+
+def test_adaptation_panel_is_enlarged_with_its_joints():
+    panel = adaptation_panel(shown(), MEAN, STD, [(0, 1)], samples=2, cell=64)
+    assert panel.shape[1] == 3 * 64 and len(panel) - 2 * 64 == len(grid({'a': np.zeros((1, 1, 9, 3), np.uint8)})) - 1
+    labelled = panel[-128:, 128:]
+    green = np.nonzero((labelled[:64] == (60, 220, 60)).all(-1))
+    # the centre of pixel 8 is that of the four pixels from 32 to 35
+    assert all(abs(np.mean(place) - 33.5) <= 1 for place in green)

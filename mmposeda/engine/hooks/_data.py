@@ -8,6 +8,8 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader, Dataset
 
+from mmposeda.datasets.unlabeled import UnlabeledDataset, UnlabeledImageDataset
+
 from .. import random_state
 from ..resumable_loader import ResumableLoader
 
@@ -24,6 +26,27 @@ def one_pass(
     plain = DataLoader(dataset, batch_size, sampler=indices, num_workers=workers, collate_fn=pseudo_collate, **context)
     # of its kind for the workers that outlive a signal, and for the random state that is left alone
     return ResumableLoader(plain, runner.seed, endless=False)
+
+
+def unlabelled_part(dataset: Dataset, owner: str) -> UnlabeledDataset | UnlabeledImageDataset:
+    """The one part of the training data that has no labels.
+
+    Args:
+        dataset (Dataset): Of the training.
+        owner (str): Who asks, for messages.
+
+    Raises:
+        ValueError: There is none, or several.
+    """
+    parts = getattr(dataset, 'datasets', [])
+    found = [part for part in parts if isinstance(part, (UnlabeledDataset, UnlabeledImageDataset))]
+    if len(found) != 1:
+        names = ', '.join(type(part).__name__ for part in parts) or 'none'
+        raise ValueError(
+            f'{owner} labels the one part of the training data that has no labels, and found {len(found)} among its '
+            f'parts ({names}): give a CombinedDataset one UnlabeledDataset or UnlabeledImageDataset.'
+        )
+    return found[0]
 
 
 def first_unrepeatable(dataset: Dataset) -> int | None:

@@ -17,6 +17,8 @@ from ._panel_hook import PanelHook
 class AdaptationVisualizationHook(PanelHook):
     """Writes a panel of source, target, teacher view, student view and pseudo-labels every few iterations.
 
+    ``tools/plot_adaptation.py views`` draws the same of a checkpoint.
+
     The panel goes to ``WORK_DIR/TIMESTAMP/vis_data/adaptation_ITER.png`` and to the visualiser's backends. Drawing it
     does not disturb the run: random state and batch statistics are put back.
 

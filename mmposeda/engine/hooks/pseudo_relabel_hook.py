@@ -13,14 +13,13 @@ from mmengine.dist import all_gather, broadcast, get_dist_info
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from mmposeda.datasets.unlabeled import UnlabeledDataset, UnlabeledImageDataset
 from mmposeda.models.adapters.cc_ssl import sample_indices
 from mmposeda.models.pseudo_labels import SCOPES, collapse_signs, select_confident
 from mmposeda.models.relabelling import FlowFollower, TurnRange, follows, kept_share
 from mmposeda.registry import HOOKS
 
 from .. import random_state
-from ._data import first_unrepeatable, one_pass, step_names
+from ._data import first_unrepeatable, one_pass, step_names, unlabelled_part
 from ._model import unwrapped
 from .non_finite_hook import NonFiniteError
 
@@ -102,7 +101,7 @@ class PseudoRelabelHook(Hook):
         model = unwrapped(runner)
         if not hasattr(model, 'table'):
             raise TypeError(f'PseudoRelabelHook needs a model with a pseudo-label table, got {type(model).__name__}')
-        self._target = _target_part(runner.train_dataloader.dataset)
+        self._target = unlabelled_part(runner.train_dataloader.dataset, 'PseudoRelabelHook')
         _check_repeatable(self._target)
         number, (_, processes) = len(self._target), get_dist_info()
         self._bounds = [number * i // processes for i in range(processes + 1)]
@@ -204,18 +203,6 @@ class PseudoRelabelHook(Hook):
         # of all: the mean of the kept falls by itself as their share grows
         numbers = dict(kept=table.keep.float().mean(), confidence=table.confidence.mean(), **signs)
         return dict(zip(numbers, torch.stack(list(numbers.values())).tolist()))
-
-
-def _target_part(dataset) -> UnlabeledDataset | UnlabeledImageDataset:
-    parts = getattr(dataset, 'datasets', [])
-    found = [part for part in parts if isinstance(part, (UnlabeledDataset, UnlabeledImageDataset))]
-    if len(found) != 1:
-        names = ', '.join(type(part).__name__ for part in parts) or 'none'
-        raise ValueError(
-            f'PseudoRelabelHook labels the one part of the training data that has no labels, and found {len(found)} '
-            f'among its parts ({names}): give a CombinedDataset one UnlabeledDataset or UnlabeledImageDataset.'
-        )
-    return found[0]
 
 
 def _check_repeatable(target) -> None:

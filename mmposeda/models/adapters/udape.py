@@ -241,20 +241,23 @@ class UDAPE(MeanTeacherAdapter):
 
         Returns:
             dict[str, Tensor]: Normalised pictures 'source', 'painted source', 'target', 'teacher view', 'student view'
-            (B, 3, h, w), and of the pseudo-labels 'points' in the student's view, pixels (B, K, 2), and 'kept' (B, K).
+            (B, 3, h, w); of the pseudo-labels 'points' in the student's view, pixels (B, K, 2), and 'kept' (B, K); and
+            'hidden', the pixels of that view that hide a joint, boolean (B, h, w).
         """
         source, target = inputs['source'], inputs['target']
         views = self.make_views(target, data_samples['target'])
         pseudo = self.pseudo_label(views, source)
+        painted, student = self.paint(source, views.teacher[0], 1.0), self.hide_joint(views, pseudo)
         scale = pseudo.points.new_tensor(self.layout.scale_factor)
         return {
             'source': source,
-            'painted source': self.paint(source, views.teacher[0], 1.0),
+            'painted source': painted,
             'target': target,
             'teacher view': views.teacher[0],
-            'student view': self.hide_joint(views, pseudo),
+            'student view': student,
             'points': transform_points(pseudo.points * scale, views.student_matrix),
             'kept': self.select(pseudo, gathered=True),
+            'hidden': (student != views.student).any(1),
         }
 
     def _styles_source(self) -> bool:
