@@ -153,8 +153,10 @@ def written_aside(path: str | Path) -> Iterator[Path]:
     try:
         yield aside
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a failed write does not tell
         raise
 
 
