@@ -18,11 +18,8 @@ from .units import Unit
 
 #: Frames a second of the videos
 RATE = 50
-#: Takes as MMPose and others count them: all frames that have labels, by --every
-OFFICIAL = {
-    1: dict(train=dict(pictures=1559752), test=dict(pictures=548819)),
-    5: dict(train=dict(pictures=312188), test=dict(pictures=109867)),
-}
+#: Frames that have labels, by --every, as VideoPose3D's poses and MMPose's files count them
+OFFICIAL = {1: dict(train=dict(pictures=1559752)), 5: dict(train=dict(pictures=312188))}
 CAMERA_FILE = 'annotation_body3d/cameras.pkl'
 
 
