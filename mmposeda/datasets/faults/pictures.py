@@ -89,7 +89,7 @@ def missing_pictures(paths: Sequence[str], folders: Folders, how_to_get: str = '
 
 def hint_in(message: str, folders: Folders) -> str:
     """``message`` of a reader that stopped at a missing picture, with where it may be."""
-    found = re.search(r'picture (.+?)(?:,| does not exist)', message)
+    found = re.search(r'picture (?!folder )(.+?)(?:,| does not exist)', message)
     hint = folders.hint(found[1]) if found else ''
     return f'{message.rstrip(". ")}. {hint}' if hint else message
 
