@@ -190,7 +190,7 @@ def map_panel(maps: HeadMaps, joint: str, cell: int = 220) -> np.ndarray:
     for name, part in given.items():
         if not np.isfinite(part).all():
             raise ValueError(f'the {name} maps of {joint} are not finite: take a checkpoint of before that')
-    names = [joint.replace('_', ' '), 'main head', 'adversarial head', 'driven towards']
+    names = [joint.replace('_', ' '), 'main head', 'adversarial head', 'ground false: other joints']
     columns: dict[str, list] = {name: [] for name in names}
     for picture, *rows in zip(maps.pictures, *given.values()):
         large, scale = enlarged(picture, cell)
