@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +73,10 @@ class RunPart:
         if innermost(cfg).get('pipeline'):
             innermost(cfg)['pipeline'][-1]['pack_transformed'] = True
         try:
-            with without_looking_for_pictures(), contextlib.redirect_stdout(None):  # COCO's reader is talkative
+            with (
+                without_looking_for_pictures(),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):  # COCO's reader is talkative
                 self.dataset = DATASETS.build(cfg)
                 if hasattr(self.dataset, 'full_init'):
                     self.dataset.full_init()
