@@ -76,7 +76,7 @@ class RunPart:
             with (
                 without_looking_for_pictures(),
                 contextlib.redirect_stdout(io.StringIO()),
-            ):  # COCO's reader is talkative
+            ):
                 self.dataset = DATASETS.build(cfg)
                 if hasattr(self.dataset, 'full_init'):
                     self.dataset.full_init()
