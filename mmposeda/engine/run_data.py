@@ -73,10 +73,8 @@ class RunPart:
         if innermost(cfg).get('pipeline'):
             innermost(cfg)['pipeline'][-1]['pack_transformed'] = True
         try:
-            with (
-                without_looking_for_pictures(),
-                contextlib.redirect_stdout(io.StringIO()),
-            ):
+            # COCO's reader prints
+            with without_looking_for_pictures(), contextlib.redirect_stdout(io.StringIO()):
                 self.dataset = DATASETS.build(cfg)
                 if hasattr(self.dataset, 'full_init'):
                     self.dataset.full_init()
