@@ -70,6 +70,7 @@ def leaves(cfg):
     """Configs of the data sets inside the wrappers."""
     if cfg['type'] not in WRAPPERS:
         return [cfg]
+    inspect.signature(DATASETS.get(cfg['type'])).bind(**{key: value for key, value in cfg.items() if key != 'type'})
     inner = cfg['datasets'] if 'datasets' in cfg else [cfg['dataset']]
     inner = inner.values() if hasattr(inner, 'values') else inner
     return [leaf for part in inner for leaf in leaves(part)]

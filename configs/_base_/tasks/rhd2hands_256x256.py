@@ -24,7 +24,8 @@ test_pipeline = [*mirror, *_base_.still[1:], depth, pack]
 
 # data
 source = dict(**_base_.rhd_train, pipeline=source_pipeline)
-stb, freihand, panoptic_hand, ganerated = (
+# other names than the data sets' own, into which MMEngine would merge them
+unlabelled_stb, unlabelled_freihand, unlabelled_panoptic, unlabelled_ganerated = (
     dict(type='UnlabeledDataset', dataset=dict(**part, pipeline=unlabelled_pipeline))
     for part in (_base_.stb_train, _base_.freihand_train, _base_.panoptic_hand_train, _base_.ganerated_train)
 )

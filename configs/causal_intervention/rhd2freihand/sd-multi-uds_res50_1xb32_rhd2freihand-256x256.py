@@ -2,5 +2,8 @@
 _base_ = ['sd-ud_res50_1xb32_rhd2freihand-256x256.py']
 
 train_dataloader = dict(
-    **_base_.several, dataset=dict(datasets=[_base_.source, _base_.stb, _base_.panoptic_hand, _base_.ganerated])
+    **_base_.several,
+    dataset=dict(
+        datasets=[_base_.source, _base_.unlabelled_stb, _base_.unlabelled_panoptic, _base_.unlabelled_ganerated]
+    ),
 )

@@ -2,6 +2,6 @@
 _base_ = ['../../_base_/tasks/rhd2hands_256x256.py']
 
 held_out = dict(type='HeldOutDomainHook', folders=['data/panoptic'])
-train_dataloader = dict(dataset=dict(datasets=[_base_.source, _base_.panoptic_hand]))
+train_dataloader = dict(dataset=dict(datasets=[_base_.source, _base_.unlabelled_panoptic]))
 val_dataloader = dict(dataset=dict(**_base_.panoptic_hand_test, pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
