@@ -21,6 +21,9 @@ from .checkpoints import check, read
 from .failures import MENDABLE
 from .stages import stage_config, stage_names
 
+#: Of pictures that are written as JPEG: no trace to be seen, and half as large as at OpenCV's 95
+_QUALITY = 85
+
 
 def read_stage(config: str, stage: str | None = None, options: Mapping | None = None) -> Config:
     """Config of a run, or of one stage of it.
@@ -139,5 +142,5 @@ def draw_to_file(tool: str, draw: Callable[[], Figure | np.ndarray], out: Path, 
             figure.savefig(out)
         elif not cv2.haveImageWriter(str(out)):
             raise ValueError(f'{out} is of no kind that pictures are written as: let it end in .png or .jpg')
-        elif not cv2.imwrite(str(out), figure[..., ::-1]):
+        elif not cv2.imwrite(str(out), figure[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]):
             raise OSError(f'{out} could not be written')

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from .panels import draw_skeleton, enlarged, grid
 from .plane import in_plane
@@ -125,7 +124,7 @@ def label_sheet(
             axes = figure.add_axes(box)
             one = [part[column] for part in group]
             _labelled(axes, *one[:3], info['skeleton_links'])
-            text = f'{one[3].mean():.2f}, {one[2].sum()} of {joints} kept'
+            text = f'mean {one[3].mean():.2f}, {one[2].sum()}/{joints} kept'
             where = (left + (cell - gap) / 2) / width, (top - cell * ratio - 0.08) / height
             figure.text(*where, text, ha='center', va='center', fontsize=7.5, color=_GREY)
     axes = figure.add_axes((side / width, 0.5 / height, (width - side - 0.1) / width, (histogram - 0.75) / height))
@@ -150,16 +149,19 @@ def _labelled(axes: Axes, picture: np.ndarray, points: np.ndarray, kept: np.ndar
 
 
 def _histogram(axes: Axes, confidence: np.ndarray, keep: np.ndarray) -> None:
-    bins = np.linspace(min(0.0, confidence.min()), max(confidence.max(), 1e-6), 41)
-    parts = {f'kept, {keep.mean():.0%}': (keep, _KEPT), f'thrown away, {1 - keep.mean():.0%}': (~keep, _DROPPED)}
-    values = [confidence[chosen] for chosen, _ in parts.values()]
-    shares = [np.full(len(value), 1 / confidence.size) for value in values]
-    colors = [color for _, color in parts.values()]
-    axes.hist(values, bins, weights=shares, stacked=True, color=colors, label=list(parts))
     threshold = threshold_between(confidence, keep)
+    low, high = min(0.0, confidence.min()), max(confidence.max(), 1e-6)
+    step, edge = (high - low) / 40, low if threshold is None else threshold
+    # the threshold is an edge, or a bar would lie on both sides of it
+    bins = edge + step * np.arange(-np.ceil((edge - low) / step), np.ceil((high - edge) / step) + 1)
+    share = 100 * keep.mean()
+    parts = {f'kept, {share:.0f} %': (keep, _KEPT), f'thrown away, {100 - share:.0f} %': (~keep, _DROPPED)}
+    values = [confidence[chosen] for chosen, _ in parts.values()]
+    weights = [np.full(len(value), 100 / confidence.size) for value in values]
+    colors = [color for _, color in parts.values()]
+    axes.hist(values, bins, weights=weights, stacked=True, color=colors, label=list(parts))
     if threshold is not None:
         axes.axvline(threshold, color='black', linewidth=1.2, linestyle='--', label=f'threshold {threshold:.2f}')
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=''))
     axes.set_xlabel(f'confidence of the labels of {len(confidence)} pictures', fontsize=9)
     axes.set_ylabel('% of the labels', fontsize=9)
     axes.legend(frameon=False, fontsize=8)

@@ -43,7 +43,7 @@ class TestLabelSheet:
         for name, group in groups.items():
             assert name in texts
             for kept, sure in zip(group.kept, group.confidence):
-                assert f'{sure.mean():.2f}, {kept.sum()} of 14 kept' in texts
+                assert f'mean {sure.mean():.2f}, {kept.sum()}/14 kept' in texts
         assert painted(figure).std() > 5
 
     @pytest.mark.parametrize('kept, strong, weak', [(True, 1, 0), (False, 0, 1)])
@@ -64,11 +64,15 @@ class TestLabelSheet:
         keep = confidence > 0.6
         axes = label_sheet(dict(all=labelled()), confidence, keep, INFO).axes[-1]
         heights = np.array([[bar.get_height() for bar in bars] for bars in axes.containers])
-        assert heights.sum(1) == pytest.approx([keep.mean(), 1 - keep.mean()])
+        assert heights.sum(1) == pytest.approx([100 * keep.mean(), 100 - 100 * keep.mean()])
         threshold = threshold_between(confidence, keep)
         assert confidence[~keep].max() <= threshold <= confidence[keep].min()
+        for bars, side in zip(axes.containers, (1, -1)):  # no bar lies on both sides of it
+            filled = [bar for bar in bars if bar.get_height()]
+            edges = np.array([[bar.get_x(), bar.get_x() + bar.get_width()] for bar in filled])
+            assert (side * (edges - threshold)).min() > -1e-9
         labels = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert f'threshold {threshold:.2f}' in labels and f'kept, {keep.mean():.0%}' in labels
+        assert f'threshold {threshold:.2f}' in labels and f'kept, {100 * keep.mean():.0f} %' in labels
 
     def test_no_line_is_drawn_where_joints_have_thresholds_of_their_own(self):
         confidence = np.random.default_rng(1).random((30, JOINTS))
