@@ -150,7 +150,8 @@ def slugs(page):
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    for link in re.findall(r'\]\(([^)\s]+)\)', text):
+    for link in re.findall(r'\]\(([^)\s]+)\)|src="([^"]+)"', text):
+        link = link[0] or link[1]
         if re.match(r'\w+:', link):
             continue
         path, _, anchor = link.partition('#')
