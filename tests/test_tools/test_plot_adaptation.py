@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from test_hostile_files import Payload
 from test_no_leak import poison
-from toy_adaptation import CCSSL, DANN, REGDA, UDAPE
+from toy_adaptation import CCSSL, DANN, RECONSTRUCTION, REGDA, UDAPE
 
 from mmposeda.engine.adaptation import by_confidence, domain_features, head_maps, pseudo_labels
 from mmposeda.models.heatmap_estimator import predict_heatmaps
@@ -98,6 +98,13 @@ def test_figures_follow_from_checkpoint_and_seed_and_from_no_label_of_the_target
     assert (plot(*args) == first).all()
     if kind == 'views':
         assert (plot(*args, '--seed', 1, name='other.jpg') != first).any()
+
+
+@pytest.mark.parametrize('method, columns', [(CCSSL, 3), (RECONSTRUCTION, 5)])
+def test_views_of_others_that_have_a_preview(method, columns, toy_adaptation, checkpoint, plot):
+    config = toy_adaptation(method)
+    # one has no teacher, the other paints nothing
+    assert plot('views', config, checkpoint(config), *FLAGS['views']).shape == (18 + 2 * 40, columns * 40, 3)
 
 
 def test_labels_of_a_run_are_those_that_it_trained_on(toy_adaptation, tool, plot, tmp_path):
