@@ -142,5 +142,7 @@ def draw_to_file(tool: str, draw: Callable[[], Figure | np.ndarray], out: Path, 
             figure.savefig(out)
         elif not cv2.haveImageWriter(str(out)):
             raise ValueError(f'{out} is of no kind that pictures are written as: let it end in .png or .jpg')
-        elif not cv2.imwrite(str(out), figure[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]):
-            raise OSError(f'{out} could not be written')
+        else:
+            flags = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if out.suffix.lower() in ('.jpg', '.jpeg') else []
+            if not cv2.imwrite(str(out), figure[..., ::-1], flags):
+                raise OSError(f'{out} could not be written')

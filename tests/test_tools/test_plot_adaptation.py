@@ -100,11 +100,12 @@ def test_figures_follow_from_checkpoint_and_seed_and_from_no_label_of_the_target
         assert (plot(*args, '--seed', 1, name='other.jpg') != first).any()
 
 
-@pytest.mark.parametrize('method, columns', [(CCSSL, 3), (RECONSTRUCTION, 5)])
-def test_views_of_others_that_have_a_preview(method, columns, toy_adaptation, checkpoint, plot):
+@pytest.mark.parametrize('method, columns', [(CCSSL, 3), (RECONSTRUCTION, 6)])
+def test_views_of_others_that_have_a_preview(method, columns, toy_adaptation, checkpoint, plot, capfd):
     config = toy_adaptation(method)
-    # one has no teacher, the other paints nothing
+    # the first has no teacher and hides nothing
     assert plot('views', config, checkpoint(config), *FLAGS['views']).shape == (18 + 2 * 40, columns * 40, 3)
+    assert 'WARN' not in capfd.readouterr().err
 
 
 def test_labels_of_a_run_are_those_that_it_trained_on(toy_adaptation, tool, plot, tmp_path):
