@@ -1,3 +1,4 @@
+import ast
 import importlib
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 import yapf.yapflib.yapf_api
 
 import mmposeda  # noqa: F401
-from mmposeda.compat import cocotools, imports, patches
+from mmposeda.compat import cocotools, config_format, imports, patches
 
 
 def run_python(code, tmp_path=None):
@@ -216,21 +217,41 @@ def _hide(name):
     return lambda wanted, *args: None if wanted == name else real(wanted, *args)
 
 
-def test_a_config_is_formatted_once_and_again_when_it_has_changed(monkeypatch):
+ROWS = [
+    "a = 1\nb=dict(\n    c='x', d=[dict(e=(1,)), -1.5e-05], f={'g h': None, 2: {}})",
+    'long = [' + ', '.join(f"dict(type='Step{i}', options=dict(a={i}, text='#{i}'))" for i in range(9)) + ']',
+    "from os import path\nx = path.join('a', *['b'], **{})\nempty = dict()\none, two = (), []",
+]
+
+
+@pytest.mark.parametrize('text', ROWS)
+def test_a_laid_out_config_says_the_same(text):
+    laid_out = config_format.format_config(text)
+    assert ast.dump(ast.parse(laid_out)) == ast.dump(ast.parse(text))
+    assert config_format.format_config(laid_out) == laid_out
+    assert max(map(len, laid_out.splitlines())) <= config_format.WIDTH
+
+
+def test_configs_are_laid_out_without_yapf_and_read_back(monkeypatch, tmp_path):
     from mmengine.config import Config
     from mmengine.config import config as module
 
-    calls = []
-    monkeypatch.setattr(yapf.yapflib.yapf_api, 'FormatTree', lambda *a, _f=yapf.yapflib.yapf_api.FormatTree, **k: (
-        calls.append(1), _f(*a, **k))[1])  # fmt: skip
     assert module.FormatCode.__wrapped__ is yapf.yapflib.yapf_api.FormatCode
-    config = Config(dict(a=1, b=dict(c='only here')))
-    texts = [config.pretty_text for _ in range(3)]
-    assert len(calls) == 1
+    monkeypatch.setattr(yapf.yapflib.yapf_api, 'FormatTree', None)
+    values = dict(a=1, b=dict(c='only here', d=[dict(e=(1, 2)), ('f',)]), g={'not a name': [1.5, None]})
+    config = Config(values)
+    config.dump(tmp_path / 'config.py')
+    assert Config.fromfile(tmp_path / 'config.py')._cfg_dict.to_dict() == values
+    before = config.pretty_text
     config.b.c = 'changed'
-    assert 'changed' in config.pretty_text
-    assert texts[0] == texts[2] != config.pretty_text
-    assert len(calls) == 2
+    assert 'only here' in before and 'changed' in config.pretty_text
+
+
+def test_comments_are_kept_by_yapf():
+    from mmengine.config import config as module
+
+    assert '# why' in module.FormatCode('a = 1  # why\n')[0]
+    assert '#fff' in module.FormatCode("a = '#fff'\n")[0]
 
 
 def test_synchronised_batch_normalisation_is_refused_without_gpus(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_WIDTH = 104
+from mmposeda.compat.config_format import lay_out
 
 
 def config_text(value: Any, indent: int = 0) -> str:
@@ -25,8 +25,4 @@ def config_text(value: Any, indent: int = 0) -> str:
             parts[0] += ','
     else:
         return repr(value)
-    line = opening + ', '.join(parts) + closing
-    if len(line) + indent <= _WIDTH and '\n' not in line:
-        return line
-    space = '\n' + ' ' * (indent + 4)
-    return opening + space + f',{space}'.join(parts) + ',\n' + ' ' * indent + closing
+    return lay_out(opening, parts, closing, indent)
