@@ -8,7 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from figure_sets import body, many, posed_hand, turned
 from scipy.io import savemat
+
+from mmposeda.datasets.human36m_lifting import CAMERA_IDS
+from mmposeda.structures.skeleton import Skeleton
 
 
 def write_picture(path: Path, size: tuple[int, int], rng: np.random.Generator) -> None:
@@ -19,19 +23,19 @@ def write_picture(path: Path, size: tuple[int, int], rng: np.random.Generator) -
 
 
 def write_surreal(root: Path, count: int = 12, size: tuple[int, int] = (60, 60)) -> Path:
-    """``count`` people in each of the three runs of train, val and test."""
-    rng = np.random.default_rng(0)
+    """``count`` people in each of the three runs of train, val and test, 4 m before their cameras."""
+    rng, template = np.random.default_rng(0), body(Skeleton.from_metainfo('surreal'))
+    camera = np.array([[1.4 * min(size), 0, size[0] / 2], [0, 1.4 * min(size), size[1] / 2], [0, 0, 1]])
     for split in ('train', 'val', 'test'):
         for run in range(3):
             entries = []
-            for n in range(count):
+            poses = many(template, count, 4000, seed=int(rng.integers(1000))) / 1000
+            for n, space in enumerate(poses):
                 name = f'{run}_{n}.jpg'
                 write_picture(root / split / f'run{run}' / name, size, rng)
-                points, space = rng.uniform(5, min(size) - 5, (24, 2)), rng.normal(0, 1, (24, 3))
-                camera = np.eye(3).tolist()
-                entries.append(
-                    dict(name=name, keypoint2d=points.tolist(), keypoint3d=space.tolist(), intrinsic_matrix=camera)
-                )
+                points = (space @ camera.T / space[:, 2:])[:, :2]
+                labels = dict(keypoint2d=points, keypoint3d=space, intrinsic_matrix=camera)
+                entries.append(dict(name=name, **{key: value.tolist() for key, value in labels.items()}))
             (root / split / f'run{run}.json').write_text(json.dumps(entries))
     return root
 
@@ -41,25 +45,55 @@ def write_lsp(root: Path, count: int = 40, size: tuple[int, int] = (60, 80)) -> 
     rng = np.random.default_rng(1)
     for n in range(1, count + 1):
         write_picture(root / 'images' / f'im{n:04d}.jpg', size, rng)
-    joints = np.concatenate([rng.uniform(5, 55, (2, 14, count)), rng.random((1, 14, count)) < 0.07])
+    poses = many(body(Skeleton.from_metainfo('lsp')), count, 4000)
+    points = poses[..., :2] / poses[..., 2:] * 120 + np.array(size) / 2
+    joints = np.concatenate([points.transpose(2, 1, 0), rng.random((1, 14, count)) < 0.07])
     savemat(root / 'joints.mat', dict(joints=joints))
     return root
 
 
+H36M_SUBJECTS = dict(train=('S1', 'S5'), test=('S9', 'S11'))
+
+
+def h36m_cameras() -> dict:
+    """MMPose's cameras of all subjects: level, 1.5 m above the floor (z up) and 5 m before the middle of the room."""
+    cameras = {}
+    for number, name in enumerate(CAMERA_IDS):
+        cos, sin = np.cos(np.radians(70 + 90 * number)), np.sin(np.radians(70 + 90 * number))
+        lens = dict(f=np.full((2, 1), 1145.0), c=np.full((2, 1), 512.0), w=1000, h=1002 if number in (0, 3) else 1000)
+        turn = np.array([[-sin, 0, -cos], [cos, 0, -sin], [0, -1, 0]])  # the camera's axes in the world
+        for subject in sum(H36M_SUBJECTS.values(), ()):
+            cameras[subject, name] = dict(lens, R=turn, T=np.array([[5 * cos], [5 * sin], [1.5]]))
+    return cameras
+
+
+def h36m_world(count: int, seed: int = 0) -> np.ndarray:
+    """Someone (count, 17, 3) in the world, metres."""
+    place = np.random.default_rng(seed).uniform([-0.5, -0.5, 0.85], [0.5, 0.5, 0.95], (count, 1, 3))
+    template = body(Skeleton.from_metainfo('h36m'))
+    return turned(template, count, seed=seed)[..., [0, 2, 1]] * (1, 1, -1) / 1000 + place
+
+
+def h36m_view(world: np.ndarray, camera: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Poses in the axes of a camera, and their pixels."""
+    space = (world - camera['T'].ravel()) @ camera['R']
+    return space, space[..., :2] / space[..., 2:] * camera['f'].ravel() + camera['c'].ravel()
+
+
 def write_h36m(root: Path, count: int = 40, pictures: int | None = None) -> Path:
-    """MMPose's converted folder: ``count`` frames of two subjects in each part, 17 joints around a random place."""
-    rng = np.random.default_rng(2)
+    """MMPose's converted folder: ``count`` frames of two subjects in each part before the third camera."""
+    rng, cameras = np.random.default_rng(2), h36m_cameras()
     (root / 'annotation_body3d' / 'fps10').mkdir(parents=True)
-    for part, subjects in (('train', ('S1', 'S5')), ('test', ('S9', 'S11'))):
-        names, joints = [], []
+    (root / 'annotation_body3d' / 'cameras.pkl').write_bytes(pickle.dumps(cameras))
+    for seed, (part, subjects) in enumerate(H36M_SUBJECTS.items()):
+        names = []
         for n in range(count):
             subject = subjects[n * len(subjects) // count]
-            take = f'{subject}_Walking_1.54138969'
+            take = f'{subject}_Walking_1.{CAMERA_IDS[0]}'
             names.append(f'{subject}/{take}/{take}_{5 * n + 1:06d}.jpg')
             if pictures is None or n < pictures:
                 write_picture(root / 'images' / names[-1], (1000, 1002), rng)
-            joints.append(rng.uniform(300, 700, 2) + rng.uniform(-150, 150, (17, 2)))
-        joints = np.array(joints)
+        space, joints = h36m_view(h36m_world(count, seed), cameras[subjects[0], CAMERA_IDS[0]])
         low, high = joints.min(1), joints.max(1)
         np.savez(
             root / 'annotation_body3d' / 'fps10' / f'h36m_{part}.npz',
@@ -67,15 +101,33 @@ def write_h36m(root: Path, count: int = 40, pictures: int | None = None) -> Path
             center=(low + high) / 2,
             scale=1.2 * (high - low).max(1) / 200,
             part=np.concatenate([joints, np.ones((count, 17, 1))], 2),
-            S=rng.normal(0, 1, (count, 17, 4)),
+            S=np.concatenate([space, np.ones((count, 17, 1))], 2),
         )
+    return root
+
+
+def write_h36m_video_pose(root: Path, count: int = 8) -> Path:
+    """VideoPose3D's pair of files: two takes of each subject before four cameras, and MMPose's camera file."""
+    (root / 'annotation_body3d').mkdir(parents=True)
+    cameras, space, flat = h36m_cameras(), {}, {}
+    (root / 'annotation_body3d' / 'cameras.pkl').write_bytes(pickle.dumps(cameras))
+    for subject in sum(H36M_SUBJECTS.values(), ()):
+        worlds = {take: h36m_world(count, int(subject[1:])) for take in ('Walking', 'Walking 1')}
+        space[subject] = {take: world.astype('f4') for take, world in worlds.items()}
+        flat[subject] = {
+            take: [h36m_view(world, cameras[subject, name])[1].astype('f4') for name in CAMERA_IDS]
+            for take, world in worlds.items()
+        }
+    np.savez(root / 'data_3d_h36m.npz', positions_3d=space)
+    metadata = dict(layout_name='h36m', num_joints=17)
+    np.savez(root / 'data_2d_h36m_gt.npz', positions_2d=flat, metadata=metadata)
     return root
 
 
 def rhd_hand(center: tuple[float, float], side: float, rng: np.random.Generator) -> np.ndarray:
     """21 visible joints (21, 3) in RHD's order whose hull is a square of that side."""
-    points = rng.uniform(-side / 2, side / 2, (21, 2))
-    points[:2] = [[-side / 2, -side / 2], [side / 2, side / 2]]
+    points = posed_hand(rng, 'rhd2d')[:, :2]
+    points = ((points - points.min(0)) / np.ptp(points, axis=0) - 0.5) * side
     return np.concatenate([points + center, np.ones((21, 1))], 1)
 
 
@@ -94,7 +146,7 @@ def write_rhd(root: Path, hands: dict[str, list[np.ndarray]] | None = None, prot
         for n, uv_vis in enumerate(pictures):
             write_picture(root / folder / 'color' / f'{n:05d}.png', (320, 320), rng)
             camera = np.array([[280.0, 0, 160], [0, 281, 161], [0, 0, 1]])
-            depth = rng.uniform(0.4, 0.6, (42, 1))  # metres
+            depth = rng.uniform(0.5, 0.51, (42, 1))  # metres
             rays = np.concatenate([uv_vis[:, :2], np.ones((42, 1))], 1) @ np.linalg.inv(camera).T
             anno[n] = dict(xyz=rays * depth, uv_vis=uv_vis, K=camera)
         (root / folder / f'anno_{folder}.pickle').write_bytes(pickle.dumps(anno, protocol=protocol))
@@ -104,16 +156,18 @@ def write_rhd(root: Path, hands: dict[str, list[np.ndarray]] | None = None, prot
 def write_h3d(root: Path, count: int = 60, size: tuple[int, int] = (50, 50)) -> Path:
     """``count`` hands in five parts, every third one with an object."""
     rng = np.random.default_rng(4)
+    camera = np.array([[200, 0, size[0] / 2], [0, 200, size[1] / 2], [0, 0, 1]])
     entries = []
     for n in range(count):
         name = f'part{n % 5 + 1}/{n}.jpg'
         write_picture(root / name, size, rng)
+        space = (posed_hand(rng, reach=75) + (0, 0, 750)) / 1000
         entries.append(
             dict(
                 name=name,
-                keypoint2d=rng.uniform(3, 47, (21, 2)).tolist(),
-                keypoint3d=rng.normal(0, 1, (21, 3)).tolist(),
-                intrinsic_matrix=np.eye(3).tolist(),
+                keypoint2d=(space @ camera.T / space[:, 2:])[:, :2].tolist(),
+                keypoint3d=space.tolist(),
+                intrinsic_matrix=camera.tolist(),
                 without_object=int(n % 3 > 0),
             )
         )
@@ -153,7 +207,7 @@ def write_mvhand(root: Path, recordings: dict[str, int] | None = None) -> Path:
             pose[:3, :3] = [[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]
             pose[:3, 3] = centre - pose[:3, :3] @ centre  # it looks at the middle from there
             poses[serial] = pose
-        hand = rng.uniform(-60, 60, (21, 3))
+        hand = posed_hand(rng, 'mvhand')
         joints = np.ones((count, 21, 4, 1))
         joints[:, :, :3, 0] = hand + centre + np.arange(count)[:, None, None] * np.array([3.0, 0, 0])
         (folder / 'mlresults').mkdir(parents=True)

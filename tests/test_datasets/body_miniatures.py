@@ -7,9 +7,12 @@ import struct
 
 import cv2
 import numpy as np
+from figure_sets import body, turned
+from hand_samples import patches
 from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
+from mmposeda.datasets.mpi_inf_3dhp_files import JOINTS_28
 from mmposeda.structures.skeleton import Skeleton
 
 SMPL = Skeleton.from_metainfo('smpl24')
@@ -31,14 +34,8 @@ class Python2Pickler(pickle._Pickler):
 
 def dpw_standing(frames=5, side=0.0):
     """SMPL's joints (frames, 24, 3) in the world, metres, y up: someone upright who faces -z and sways."""
-    rng = np.random.default_rng(0)
-    poses = rng.normal(0, 0.02, (frames, 24, 3)) + np.array([side, 1, 0])
-    for name, place in dict(
-        left_hip=(-0.1, 0, 0), right_hip=(0.1, 0, 0), head=(0, 0.6, 0), left_ankle=(-0.1, -0.9, 0)
-    ).items():
-        poses[:, SMPL.index(name)] += place
-    poses[:, SMPL.index('right_ankle')] += (0.1, -0.9, 0)
-    return poses
+    poses = turned(body(SMPL), frames, yaw=10) / 1000
+    return poses * (-1, -1, 1) + np.array([side, 1, 0])
 
 
 def dpw_cameras(frames=5):
@@ -51,17 +48,18 @@ def dpw_cameras(frames=5):
     return out
 
 
-def write_dpw(root, split='test', name='downtown_walk_00', people=1, python2=True, **changes):
+def write_dpw(root, split='test', name='downtown_walk_00', people=1, python2=True, frames=5, **changes):
+    """Of each person all frames but the third are usable."""
     folder = root / 'sequenceFiles' / split
     folder.mkdir(parents=True, exist_ok=True)
     content = dict(
         sequence=name,
         genders=['m', 'f'][:people],
-        jointPositions=[dpw_standing(side=0.5 * n).reshape(5, 72) for n in range(people)],
-        cam_poses=dpw_cameras(),
-        campose_valid=[np.array([1, 1, 0, 1, 1], bool)] * people,
+        jointPositions=[dpw_standing(frames, 0.5 * n).reshape(frames, 72) for n in range(people)],
+        cam_poses=dpw_cameras(frames),
+        campose_valid=[np.arange(frames) != 2] * people,
         cam_intrinsics=DPW_INTRINSICS,
-        img_frame_ids=np.arange(5) * 2,
+        img_frame_ids=np.arange(frames) * 2,
     )
     content = {key: value for key, value in {**content, **changes}.items() if value is not None}
     with open(folder / f'{name}.pkl', 'wb') as file:
@@ -82,11 +80,20 @@ MPI_ENTRY = """name          {0}
 """  # noqa: W291
 
 
-def mpi_labels(frames, joints, seed):
+#: of the official test and training files, and of SPIN's, whose last five of 24 are of COCO's head
+MPI_JOINTS = {
+    17: Skeleton.from_metainfo('mpi_inf_3dhp'),
+    28: JOINTS_28,
+    24: [*Skeleton.from_metainfo('spin19').joint_names, 'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear'],
+}
+
+
+def mpi_labels(frames, joints, seed, focal=MPI_FOCAL, centre=MPI_CENTRE):
     """Poses (frames, joints, 3) in mm before the camera and their pixels."""
     rng = np.random.default_rng(seed)
-    poses = rng.uniform(-600, 600, (frames, joints, 3)) + rng.uniform([-500, -300, 3500], [500, 300, 5000])
-    return poses, poses[..., :2] / poses[..., 2:] * np.array(MPI_FOCAL) + np.array(MPI_CENTRE)
+    poses = turned(body(MPI_JOINTS[joints]), frames, seed=seed)
+    poses = poses + rng.uniform([-500, -300, 3500], [500, 300, 5000], (frames, 1, 3))
+    return poses, poses[..., :2] / poses[..., 2:] * np.array(focal) + np.array(centre)
 
 
 def write_mpi_test(root, write, people=range(1, 7), **changes):
@@ -106,6 +113,14 @@ def write_mpi_test(root, write, people=range(1, 7), **changes):
     return root
 
 
+MPI_TRAIN_FOCAL, MPI_TRAIN_CENTRE = 1400.5, (1024.5, 1051.25)
+
+
+def mpi_train_labels(frames, camera):
+    """Those of a training sequence before a camera."""
+    return mpi_labels(frames, 28, camera, (MPI_TRAIN_FOCAL + camera,) * 2, MPI_TRAIN_CENTRE)
+
+
 def write_mpi_train(root, people=('S1',), frames=5):
     for subject in people:
         for sequence in ('Seq1', 'Seq2'):
@@ -113,14 +128,14 @@ def write_mpi_train(root, people=('S1',), frames=5):
             folder.mkdir(parents=True)
             cells = {key: np.empty((14, 1), object) for key in ('annot2', 'annot3', 'univ_annot3')}
             for camera in range(14):
-                poses, points = mpi_labels(frames, 28, camera)
+                poses, points = mpi_train_labels(frames, camera)
                 cells['annot3'][camera, 0], cells['annot2'][camera, 0] = (
                     poses.reshape(frames, 84),
                     points.reshape(-1, 56),
                 )
                 cells['univ_annot3'][camera, 0] = 0.9 * poses.reshape(frames, 84)
             savemat(folder / 'annot.mat', cells)
-            entries = ''.join(MPI_ENTRY.format(camera, 1400.5 + camera) for camera in range(14))
+            entries = ''.join(MPI_ENTRY.format(camera, MPI_TRAIN_FOCAL + camera) for camera in range(14))
             (folder / 'camera.calibration').write_text(MPI_CALIBRATION + entries)
     return root
 
@@ -131,16 +146,16 @@ HUMANEVA_CAMERAS = ('C1', 'C2', 'C3', 'BW1')
 
 
 def humaneva_camera(number):
-    """World (z up) to camera, (3, 3) and (3,) in mm: 4 m before the middle of the room and 1.5 m above the floor."""
+    """World (z up) to camera, (3, 3) and (3,) in mm: 5.5 m before the middle of the room and 1.5 m above the floor."""
     look = Rotation.from_euler('z', 90 * number + 10, degrees=True).as_matrix()
     turn = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ look.T
-    return turn, -turn @ look @ np.array([0, -4000, 1500.0])
+    return turn, -turn @ look @ np.array([0, -5500, 1500.0])
 
 
 def humaneva_world(frames, seed):
     """Someone (frames, 15, 3) in the world, mm."""
-    rng = np.random.default_rng(seed)
-    return rng.uniform([-500, -500, 900], [500, 500, 1100], (frames, 1, 3)) + rng.uniform(-500, 500, (frames, 15, 3))
+    place = np.random.default_rng(seed).uniform([-500, -500, 900], [500, 500, 1100], (frames, 1, 3))
+    return turned(body(Skeleton.from_metainfo('humaneva15')), frames, seed=seed)[..., [0, 2, 1]] * (1, 1, -1) + place
 
 
 def humaneva_pixels(world, number):
@@ -195,11 +210,9 @@ def write_humaneva(root, subjects=('S1', 'S2'), takes=('Walking_1', 'Box_1'), fr
 
 
 def write_pictures(dataset, folder, name=None):
-    """The pictures that a data set for lifting names, black."""
+    """The pictures that a data set for lifting names."""
     for index in range(len(dataset)):
         path = folder / (name or (lambda d, n: d.picture(n)))(dataset, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        width, height = dataset.cameras[dataset.camera[index], 9:].astype(int)
         if not path.exists():
-            cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
+            patches(path, tuple(dataset.cameras[dataset.camera[index], 9:].astype(int).tolist()))
     return dataset

@@ -6,24 +6,28 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from figure_sets import posed_hand
 
 from mmposeda.structures.skeleton import Skeleton
 
 
-def random_hand(rng: np.random.Generator, middle=(0.0, 0.0, 700.0), size: float = 60.0) -> np.ndarray:
-    """21 joints (21, 3) within ``size`` mm of a place."""
-    return rng.uniform(-size, size, (21, 3)) + middle
+def random_hand(
+    rng: np.random.Generator, middle=(0.0, 0.0, 700.0), size: float = 60.0, joints: str = 'hand21'
+) -> np.ndarray:
+    """A hand (21, 3) that reaches ``size`` mm around a place."""
+    return posed_hand(rng, joints, size) + middle
 
 
-def black(path, size: tuple[int, int]) -> None:
-    """A black picture of (width, height)."""
+def patches(path, size: tuple[int, int]) -> None:
+    """A picture of (width, height) with a few patches of colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_encoded(path.suffix, size))
 
 
 @lru_cache
 def _encoded(suffix: str, size: tuple[int, int]) -> bytes:
-    return cv2.imencode(suffix, np.zeros((size[1], size[0], 3), np.uint8))[1].tobytes()
+    coarse = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return cv2.imencode(suffix, cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST))[1].tobytes()
 
 
 def seen(space: np.ndarray, camera: dict) -> np.ndarray:

@@ -3,7 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hand_samples import black, check_box, check_hand, skeletons_agree
+from hand_samples import check_box, check_hand, patches, random_hand, skeletons_agree
 
 from mmposeda.datasets import FreiHANDDataset
 from mmposeda.datasets.annotations import AnnotationError
@@ -14,20 +14,24 @@ UNIQUE = 32560
 
 
 def write_freihand(root, count=3, points=None, pictures=True):
-    """Both parts; joints at ``points`` (count, 21, 2), random depths. Returns pixels of the training part."""
+    """Both parts; hands, or joints at ``points`` (count, 21, 2) with random depths. Returns training's pixels."""
     rng, written = np.random.default_rng(0), {}
     for part, versions in (('training', 4), ('evaluation', 1)):
-        pixels = rng.uniform(60, 160, (count, 21, 2)) if points is None else points
         cameras = np.tile(np.diag([480.0, 482, 1]), (count, 1, 1))
         cameras[:, :2, 2] = rng.uniform(108, 116, (count, 2))
-        rays = np.concatenate([pixels, np.ones((count, 21, 1))], -1) @ np.linalg.inv(cameras).transpose(0, 2, 1)
-        space = rays * rng.uniform(0.6, 0.8, (count, 21, 1))
+        if points is None:
+            space = np.array([random_hand(rng, (0, 0, 700), 75) for _ in range(count)]) / 1000
+            pixels = (space @ cameras.transpose(0, 2, 1) / space[..., 2:])[..., :2]
+        else:
+            pixels = points
+            rays = np.concatenate([pixels, np.ones((count, 21, 1))], -1) @ np.linalg.inv(cameras).transpose(0, 2, 1)
+            space = rays * rng.uniform(0.6, 0.8, (count, 21, 1))
         root.mkdir(parents=True, exist_ok=True)
         (root / f'{part}_K.json').write_text(json.dumps(cameras.tolist()))
         (root / f'{part}_xyz.json').write_text(json.dumps(space.tolist()))
         for number in (n + UNIQUE * v for v in range(versions) for n in range(count)):
             if pictures or number == 0:
-                black(root / part / 'rgb' / f'{number:08d}.jpg', SIZE)
+                patches(root / part / 'rgb' / f'{number:08d}.jpg', SIZE)
         written[part] = pixels
     return written['training']
 

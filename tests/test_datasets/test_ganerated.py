@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hand_samples import black, check_hand, random_hand, skeletons_agree
+from hand_samples import check_hand, patches, random_hand, skeletons_agree
 
 from mmposeda.datasets import GANeratedDataset
 from mmposeda.datasets.annotations import AnnotationError
@@ -16,7 +16,7 @@ def write_ganerated(root, frames=2, folders=FOLDERS):
     for folder in folders:
         for n in range(1, frames + 1):
             stem = root / 'data' / folder / f'{n:04d}'
-            black(stem.parent / f'{n:04d}_color_composed.png', (256, 256))
+            patches(stem.parent / f'{n:04d}_color_composed.png', (256, 256))
             hand = random_hand(rng, rng.uniform([-80, -60, 450], [80, 60, 550]), 50)
             pixels = hand[:, :2] / hand[:, 2:] * 617.173 + [315.453, 242.259]
             low, side = pixels.min(0) - 10, np.ptp(pixels, axis=0).max() + 20

@@ -5,7 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from body_miniatures import mpi_labels, write_dpw, write_humaneva, write_mpi_train, write_pictures
+from body_miniatures import mpi_train_labels, write_dpw, write_humaneva, write_mpi_train, write_pictures
 from lifting_samples import CAMERAS, People, lifting_poses
 from miniatures import write_surreal
 
@@ -242,7 +242,7 @@ class TestLayouts:
         official = write_pictures(DATASETS.build(dict(cfg, stride=3)), tmp_path / 'images')
         dataset = ImagePose3DDataset(dict(cfg, stride=3))
         assert len(dataset) == 4 and dataset.get_data_info(1)['img_path'].endswith('images/S1_Seq1_Cam4_000001.jpg')
-        poses, _ = mpi_labels(3, 28, 4)
+        poses, _ = mpi_train_labels(3, 4)
         assert np.abs(dataset.get_data_info(1)['keypoints_3d_cam'][0] - poses[0, :, None]).max(-1).min(0).max() < 0.1
         # frames of the videos in folders of their own
         form = '{subject}/{action}/{take}/{frame}.jpg'

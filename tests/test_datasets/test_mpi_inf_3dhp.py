@@ -9,6 +9,7 @@ from body_miniatures import (
     MPI_ENTRY,
     MPI_FOCAL,
     mpi_labels,
+    mpi_train_labels,
     write_mpi_test,
     write_mpi_train,
 )
@@ -221,7 +222,7 @@ class TestOfficialTraining:
         # the third of the eight is camera 2, the fourth is camera 4
         row = dataset.cameras[dataset.camera[15]]
         assert row[:4].tolist() == [1404.5, 1404.5, 1024.5, 1051.25] and row[9:].tolist() == [2048, 2048]
-        poses, points = mpi_labels(5, 28, 4)
+        poses, points = mpi_train_labels(5, 4)
         for name in ('root', 'head_top', 'left_wrist', 'right_ankle', 'neck'):
             official, ours = JOINTS_28.index(name), OFFICIAL.index(name)
             np.testing.assert_allclose(dataset.poses[15:20, ours], poses[:, official] / 1000, rtol=1e-5)

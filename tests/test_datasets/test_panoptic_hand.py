@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hand_samples import black, check_box, check_hand, random_hand, seen, skeletons_agree
+from hand_samples import check_box, check_hand, patches, random_hand, seen, skeletons_agree
 
 from mmposeda.datasets import PanopticHand3DDataset
 from mmposeda.datasets.annotations import AnnotationError
@@ -126,7 +126,7 @@ def test_frames_without_a_picture_are_left_out_and_png_serves(tmp_path):
 
 def test_hands_that_are_small_or_out_of_the_picture_or_behind_are_left_out(tmp_path):
     rng = np.random.default_rng(0)
-    places = [(0, 0, 0), (0, 0, -400), (300, 0, 0), (190, 0, 0), (0, 0, 900), (1200, 0, 0)]
+    places = [(0, 0, 0), (0, 0, -400), (300, 0, 0), (195, 0, 0), (0, 0, 900), (1200, 0, 0)]
     people = [person(n, hand(rng, *place)) for n, place in enumerate(places)]
     write_sequence(tmp_path, 'a', {0: people}, [camera('00_00')])
     found = infos(tmp_path)
@@ -179,7 +179,7 @@ def test_real_calibration(tmp_path, shared_data):
 def test_without_labels_and_in_pairs(data, top_down_pipeline):
     root, _ = data
     for path in root.glob('*/hdImgs/*/*.jpg'):
-        black(path, (64, 36))
+        patches(path, (64, 36))
     inner = dict(type='PanopticHand3DDataset', data_root=str(root), every=1, pipeline=top_down_pipeline())
     plain = DATASETS.build(dict(type='UnlabeledDataset', dataset=inner))
     info = plain.get_data_info(0)

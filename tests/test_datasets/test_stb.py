@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hand_samples import black, check_box, check_hand, random_hand, skeletons_agree
+from hand_samples import check_box, check_hand, patches, random_hand, skeletons_agree
 from scipy.io import savemat
 
 from mmposeda.datasets import STBDataset
@@ -27,7 +27,7 @@ def write_stb(root, frames=3, names=NAMES):
     """Both label files of each sequence, of one hand before both cameras. Returns it (sequences, frames, 21, 3)."""
     rng, hands = np.random.default_rng(0), []
     for name in names:
-        hand = np.array([random_hand(rng, (60, 10 * n, 600)) for n in range(frames)])
+        hand = np.array([random_hand(rng, (60, 10 * n, 600), joints='stb') for n in range(frames)])
         hands.append(hand)
         moved = np.array([[depth_axes(joint) for joint in frame] for frame in hand])
         (root / 'labels').mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def write_stb(root, frames=3, names=NAMES):
         savemat(root / 'labels' / f'{name}_BB.mat', dict(handPara=hand.transpose(2, 1, 0)))
         for n in range(frames):
             for view in VIEWS:
-                black(root / 'images' / name / f'{view}_{n}.png', (640, 480))
+                patches(root / 'images' / name / f'{view}_{n}.png', (640, 480))
     return np.array(hands)
 
 
@@ -101,7 +101,7 @@ def test_wrist_is_made_in_space_or_left_out_and_the_palm_can_be_kept(data):
 
 def test_hands_whose_middle_is_outside_are_left_out(one):
     path = one / 'labels' / 'B1Counting_BB.mat'
-    hands = np.stack([random_hand(np.random.default_rng(1), (x, 0, 600)) for x in (0, -210, 300)])
+    hands = np.stack([random_hand(np.random.default_rng(1), (x, 0, 600), joints='stb') for x in (0, -210, 300)])
     savemat(path, dict(handPara=hands.transpose(2, 1, 0)))
     part = dict(split='test', sequences=['B1Counting'])
     assert [i['frame'] for i in infos(one, views=['BB_left'], **part)] == [0, 1]

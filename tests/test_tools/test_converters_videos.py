@@ -8,7 +8,7 @@ import pytest
 from official_downloads import contents, grey_frames, grey_numbers, snapshot, write_video
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'test_datasets'))
-from body_miniatures import mpi_labels, write_humaneva, write_mpi_train  # noqa: E402
+from body_miniatures import mpi_train_labels, write_humaneva, write_mpi_train  # noqa: E402
 from hand_samples import random_hand  # noqa: E402
 from test_panoptic_hand import person, write_sequence  # noqa: E402
 
@@ -199,7 +199,7 @@ class TestMPIINF3DHP:
         info = sets[1].get_data_info(4)
         assert info['img_path'].endswith('images/S1_Seq1_Cam2_000003.jpg')
         assert grey_numbers([info['img_path']], start=20) == [2]
-        poses, _ = mpi_labels(5, 28, 2)
+        poses, _ = mpi_train_labels(5, 2)
         np.testing.assert_allclose(packed.poses[4, 14], poses[2, JOINTS_28.index('root')] / 1000, rtol=1e-5)
         was = snapshot(tmp_path)
         mpi(arguments)
