@@ -21,6 +21,7 @@ from mmposeda.datasets.faults import ERROR, error
 from mmposeda.datasets.faults.dataset import UNREADABLE
 from mmposeda.datasets.faults.findings import spread
 from mmposeda.datasets.lifting import LiftingDataset
+from mmposeda.datasets.motion import MocapMotionDataset
 from mmposeda.engine.failures import one_line
 from mmposeda.engine.run_data import RunData, innermost
 from mmposeda.registry import DATASETS
@@ -58,6 +59,8 @@ def look(part, samples):
     skeleton = Skeleton.from_metainfo(dataset.metainfo)
     if isinstance(dataset, LiftingDataset):
         return describe(dataset, skeleton), [draw_pair(dataset, row, skeleton) for row in spread(len(dataset), samples)]
+    if isinstance(dataset, MocapMotionDataset):
+        return describe_motion(dataset, skeleton, samples)
     start = time.perf_counter()
     packed = load(part, dataset, samples)
     each = (time.perf_counter() - start) / max(len(packed), 1)
@@ -110,6 +113,17 @@ def describe(dataset, skeleton):
     )
 
 
+def describe_motion(dataset, skeleton, samples):
+    """What motion capture holds, and the first poses of windows from the front and from the right."""
+    text = (
+        f'MocapMotionDataset, {len(dataset)} windows of {dataset.frames} frames of {len(dataset.clip_names)} clips, '
+        f'{skeleton.num_joints} joints of {skeleton.name}'
+    )
+    poses = dataset.poses[dataset.starts[spread(len(dataset), samples)]].numpy()
+    views = [[from_side(pose, skeleton, axes) for axes in ([0, 1], [2, 1])] for pose in poses]
+    return text, [np.concatenate(pair, axis=1) for pair in views]
+
+
 def draw_pair(dataset, index, skeleton):
     """The 2D pose in its picture, and beside it the 3D pose seen from the camera's right, the camera on the left."""
     width, height = dataset.cameras[dataset.camera[index], 9:]
@@ -119,11 +133,14 @@ def draw_pair(dataset, index, skeleton):
     picture[round(scale * height) :] = 128
     picture[:, round(scale * width) :] = 128
     flat = draw_pose(picture, dataset.keypoints[index] * scale, skeleton, shown, scale=1)
-    pose = dataset.poses[index]
+    return np.concatenate([flat, from_side(dataset.poses[index], skeleton, [2, 1], shown)], axis=1)
+
+
+def from_side(pose, skeleton, axes, shown=None):
+    """A 3D pose in a picture of its own, by two of its axes."""
     middle, reach = (pose.min(0) + pose.max(0)) / 2, np.ptp(pose, axis=0).max()
-    side = ((pose - middle) / reach * 0.9 + 0.5)[:, [2, 1]] * SIDE
-    beside = draw_pose(np.full((SIDE, SIDE, 3), 255, np.uint8), side, skeleton, shown, scale=1)
-    return np.concatenate([flat, beside], axis=1)
+    points = ((pose - middle) / reach * 0.9 + 0.5)[:, axes] * SIDE
+    return draw_pose(np.full((SIDE, SIDE, 3), 255, np.uint8), points, skeleton, shown, scale=1)
 
 
 def main(argv=None):

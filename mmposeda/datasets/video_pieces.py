@@ -51,14 +51,19 @@ class LeftOut:
 
     Args:
         owner (str): What the lines begin with.
+
+    Attributes:
+        counts (dict[str, int]): How many, by kind.
+        first (str): The first line.
     """
 
     def __init__(self, owner: str):
-        self.owner, self.counts, self._lines = owner, {}, 0
+        self.owner, self.counts, self.first, self._lines = owner, {}, '', 0
 
     def add(self, what: str, line: str, count: int = 1) -> None:
         """One line about ``count`` of the kind ``what``; after the first 50 lines the rest are only counted."""
         self.counts[what] = self.counts.get(what, 0) + count
+        self.first = self.first or line
         self._lines += 1
         if self._lines <= _LINES:
             print_log(f'{self.owner}: left out: {line}', logger='current', level=logging.WARNING)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..lifting import LiftingDataset
+from ..motion import MocapMotionDataset
 from .domains import duplicates
 from .findings import WARNING, Finding, spread
 from .labels import bad_boxes, joint_counts, never_visible, no_numbers, nobody
@@ -88,7 +89,7 @@ def check_dataset(
             result.findings += labels_outside(labels, paths, decoded.sizes) if paths else []
             result.findings += [*left_and_right(labels), *turned_fingers(labels)]
             in_space = [*other_unit(labels), *behind_camera(labels), *off_projections(labels)]
-            needed = needs_space or isinstance(base, LiftingDataset)
+            needed = needs_space or isinstance(base, (LiftingDataset, MocapMotionDataset))
             result.findings += in_space if needed else _milder(in_space)
     result.looked = ', '.join(looked)
     return result

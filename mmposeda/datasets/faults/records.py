@@ -16,6 +16,7 @@ from mmposeda.structures.skeleton import Skeleton
 from ..annotations import check_paths
 from ..lifting import LiftingDataset
 from ..lifting_cameras import WIDTH, camera_row, from_camera_param, project
+from ..motion import MocapMotionDataset
 from ..single import SingleInstanceDataset
 from ..synthetic_figures import SyntheticFigureDataset
 from ..unlabeled import UnlabeledDataset, UnlabeledImageDataset
@@ -34,7 +35,8 @@ class Labels:
         skeleton (Skeleton): The joints.
         names (list[str]): n names of samples, with their file.
         counts (np.ndarray): (n,) numbers of joints; where it is not K the rest of a row is empty.
-        points (np.ndarray | None): (n, K, 2) pixels, as the data set gives them; None without labels.
+        points (np.ndarray | None): (n, K, 2) pixels, as the data set gives them; None without labels. Motion capture,
+            which no camera sees, has x and y of ``space`` there.
         visible (np.ndarray): (n, K) bool.
         boxes (np.ndarray): (n, 4), x0, y0, x1, y1 in pixels; NaN where the box is the whole picture.
         space (np.ndarray | None): (n, K, 3) mm in the camera's axes, 0 where a joint is not known.
@@ -109,7 +111,7 @@ def without_looking_for_pictures() -> Iterator[None]:
 def paths_of(dataset: Any) -> list[str]:
     """Path of each sample's picture; none of data sets of poses and videos, and of figures that are drawn."""
     dataset = inner(dataset)
-    if isinstance(dataset, (LiftingDataset, SyntheticFigureDataset, UnlabeledVideoDataset)):
+    if isinstance(dataset, (LiftingDataset, MocapMotionDataset, SyntheticFigureDataset, UnlabeledVideoDataset)):
         return []
     paths = [_stored(dataset, index).get('img_path') for index in range(len(dataset))]
     return paths if all(isinstance(path, str) for path in paths) else []
@@ -124,6 +126,8 @@ def read_labels(dataset: Any, most: int = LOOKED) -> Labels:
     has_labels, dataset = labelled(dataset), inner(dataset)
     if isinstance(dataset, LiftingDataset):
         return _of_poses(dataset, spread(len(dataset), most))
+    if isinstance(dataset, MocapMotionDataset):
+        return _of_motion(dataset, spread(len(dataset), most))
     if isinstance(dataset, SyntheticFigureDataset):
         most = min(most, DRAWN)
     rows = [] if isinstance(dataset, UnlabeledVideoDataset) else spread(len(dataset), most)
@@ -159,6 +163,24 @@ def _of_poses(dataset: LiftingDataset, rows: np.ndarray) -> Labels:
         1000 * poses.astype(np.float64),
         cameras if dataset.projectable else np.full_like(cameras, np.nan),
         dataset.absolute,
+    )
+
+
+def _of_motion(dataset: MocapMotionDataset, rows: np.ndarray) -> Labels:
+    """First frames of windows."""
+    starts = dataset.starts[rows]
+    poses = dataset.poses[starts].double().numpy()
+    clips = [dataset.clip_names[dataset.clip[row]] for row in rows]
+    return Labels(
+        dataset.skeleton,
+        [f'sample {row} (clip {clip})' for row, clip in zip(rows, clips)],
+        np.full(len(rows), poses.shape[1]),
+        poses[..., :2],
+        np.ones(poses.shape[:2], bool),
+        np.full((len(rows), 4), np.nan),
+        poses,
+        np.full((len(rows), WIDTH), np.nan),
+        absolute=False,
     )
 
 

@@ -17,7 +17,10 @@ def left_out_videos(dataset: Any) -> list[Finding]:
         return []
     findings = []
     if dataset.left_out.counts:
-        findings.append(warning(f'left out are {dataset.left_out}; the log above names each. Mend or remove them'))
+        left_out = dataset.left_out
+        findings.append(
+            warning(f'left out are {left_out}: {left_out.first}. The log above names each. Mend or remove them')
+        )
     used = {piece.footage for piece in dataset.pieces}
     unused = [footage.name for number, footage in enumerate(dataset.footage) if number not in used]
     if unused:

@@ -42,17 +42,17 @@ def left_and_right(labels: Labels) -> list[Finding]:
     points, good = (labels.space, labels.known) if in_space else (labels.points, labels.good)
     torso, shoulders, hips = _trunk(labels, points)
     findings = []
-    share, count = _disagree(shoulders, hips, torso, _all(labels, good, *TRUNK))
+    share, count, row = _disagree(shoulders, hips, torso, _all(labels, good, *TRUNK))
     if count >= LEAST and share > SWAPPED:
-        findings.append(_swapped('shoulders', 'hips', share, count))
+        findings.append(_swapped('shoulders', 'hips', share, count, labels.names[row]))
     else:
         for limb in LIMBS:
             pair = f'left_{limb}', f'right_{limb}'
             if labels.has(*pair):
                 own = points[:, labels.skeleton.index(pair[1])] - points[:, labels.skeleton.index(pair[0])]
-                share, count = _disagree(own, shoulders + hips, torso, _all(labels, good, *TRUNK, *pair))
+                share, count, row = _disagree(own, shoulders + hips, torso, _all(labels, good, *TRUNK, *pair))
                 if count >= LEAST and share > LIMB_SWAPPED:
-                    findings.append(_swapped(f'{limb}s', 'shoulders and hips', share, count))
+                    findings.append(_swapped(f'{limb}s', 'shoulders and hips', share, count, labels.names[row]))
         findings += _mirrored_body(labels) if in_space else _mirrored_face(labels)
     return findings
 
@@ -68,12 +68,13 @@ def turned_fingers(labels: Labels) -> list[Finding]:
         return []
     in_space = labels.space is not None and labels.known.any()
     points, good = (labels.space, labels.known) if in_space else (labels.points, labels.good)
-    turned, most = [], 0.0
+    turned, most, first = [], 0.0, ''
     for chain in fingers:
         there = good[:, chain].all(1)
         wrist, first, second, before, tip = (points[there, joint] for joint in (*chain[:3], *chain[-2:]))
         said = (_length(tip - wrist) < _length(first - wrist)) & (_length(second - first) < _length(tip - before))
         if there.sum() >= LEAST and said.mean() > TURNED:
+            first = labels.names[np.flatnonzero(there)[np.argmax(said)]] if not turned else first
             turned.append(chain)
             most = max(most, said.mean())
     if not turned:
@@ -82,8 +83,9 @@ def turned_fingers(labels: Labels) -> list[Finding]:
     chains = '; '.join(f'{names[chain[1]]} to {names[chain[-1]]}' for chain in turned)
     return [
         error(
-            f'fingers run from the tip to the palm: {chains}, in {most:.0%} of the samples that tell. Is the order of '
-            f'the joints that of {labels.skeleton.name!r}? Name the right joint set, or map the joints'
+            f'fingers run from the tip to the palm: {chains}, in {most:.0%} of the samples that tell, '
+            f'the first is {first}. Is the order of the joints that of {labels.skeleton.name!r}? Name the right joint '
+            'set, or map the joints'
         )
     ]
 
@@ -107,18 +109,19 @@ def _trunk(labels: Labels, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     return _length((ls + rs - lh - rh) / 2), rs - ls, rh - lh
 
 
-def _disagree(one: np.ndarray, other: np.ndarray, unit: np.ndarray, there: np.ndarray) -> tuple[float, int]:
-    """Share of the samples in which two vectors (n, D) point apart, and how many there are that tell."""
+def _disagree(one: np.ndarray, other: np.ndarray, unit: np.ndarray, there: np.ndarray) -> tuple[float, int, int]:
+    """Share of the samples in which two vectors (n, D) point apart, how many there are that tell, and the first."""
     with np.errstate(invalid='ignore'):
         tell = there & (_length(one) > APART * unit) & (_length(other) > APART * unit)
     apart = (one[tell] * other[tell]).sum(-1) < 0
-    return (float(apart.mean()) if len(apart) else 0.0), len(apart)
+    first = int(np.flatnonzero(tell)[np.argmax(apart)]) if len(apart) else 0
+    return (float(apart.mean()) if len(apart) else 0.0), len(apart), first
 
 
-def _swapped(what: str, against: str, share: float, count: int) -> Finding:
+def _swapped(what: str, against: str, share: float, count: int, first: str) -> Finding:
     return error(
-        f'left and right of the {what} contradict the {against} in {share:.0%} of {count} samples that tell. Look at '
-        'the picture, and swap them in the map of the joints'
+        f'left and right of the {what} contradict the {against} in {share:.0%} of {count} samples that tell, '
+        f'the first is {first}. Look at the picture, and swap them in the map of the joints'
     )
 
 
@@ -129,7 +132,7 @@ def _mirrored_body(labels: Labels) -> list[Finding]:
     up = sum(points[:, index(n)] for n in TRUNK[:2]) - sum(points[:, index(n)] for n in TRUNK[2:])
     front = np.cross(up, hips + shoulders)
     front /= np.maximum(_length(front), 1e-9)[:, None]
-    votes = []
+    votes, rows = [], []
     for side in ('left', 'right'):
         leg = tuple(f'{side}_{joint}' for joint in ('hip', 'knee', 'ankle'))
         if labels.has(*leg):
@@ -137,18 +140,22 @@ def _mirrored_body(labels: Labels) -> list[Finding]:
             ahead = ((knee - (hip + ankle) / 2) * front).sum(-1) / np.maximum(_length(hip - ankle), 1e-9)
             there = _all(labels, labels.known, *TRUNK, *leg) & (np.abs(ahead) > BENT)
             votes.append(ahead[there] < 0)
+            rows.append(np.flatnonzero(there))
         foot = f'{side}_ankle', f'{side}_foot'
         if labels.has(*foot):
             ahead = ((points[:, index(foot[1])] - points[:, index(foot[0])]) * front).sum(-1) / torso
-            votes.append(ahead[_all(labels, labels.known, *TRUNK, *foot) & (np.abs(ahead) > APART)] < 0)
+            there = _all(labels, labels.known, *TRUNK, *foot) & (np.abs(ahead) > APART)
+            votes.append(ahead[there] < 0)
+            rows.append(np.flatnonzero(there))
     votes = np.concatenate(votes) if votes else np.zeros(0, bool)
     if len(votes) < LEAST or votes.mean() <= SWAPPED:
         return []
+    first = labels.names[np.concatenate(rows)[votes].min()]
     return [
         error(
             f'left and right of whole bodies are swapped, or an axis is mirrored: in 3D, {votes.mean():.0%} of '
-            f'{len(votes)} knees and feet bend and point backwards. Swap left and right in the map of the joints, or '
-            'turn the axis (x right, y down, z away from the camera)'
+            f'{len(votes)} knees and feet bend and point backwards, first in {first}. Swap left and right in the map '
+            'of the joints, or turn the axis (x right, y down, z away from the camera)'
         )
     ]
 

@@ -30,10 +30,11 @@ def other_unit(labels: Labels) -> list[Finding]:
         return []
     factor = next((f for f in _UNITS if bounds[0] <= f * median <= bounds[1]), None)
     unit = f'; they are as long as in {_UNITS[factor]}: multiply by {factor:g}' if factor else '; is it another unit?'
+    first = labels.names[int(np.argmax(labels.known.any(1)))]
     return [
         error(
-            f'3D joints are in another unit: {what} is {median:.4g} long where {bounds[0]} to {bounds[1]} mm are '
-            f'human{unit}'
+            f'3D joints are in another unit, from {first} on: {what} is {median:.4g} long where {bounds[0]} to '
+            f'{bounds[1]} mm are human{unit}'
         )
     ]
 
