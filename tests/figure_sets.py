@@ -134,6 +134,7 @@ def write_figures(
                 keypoints=np.concatenate([points, np.full((len(points), 1), 2.0)], 1).ravel().tolist(),
                 joints_3d=pose.tolist(),
                 camera=dict(f=FOCAL, c=CENTRE),
+                pose_source='mocap',
             )
         )
     content = dict(
