@@ -247,6 +247,20 @@ def test_configs_are_laid_out_without_yapf_and_read_back(monkeypatch, tmp_path):
     assert 'only here' in before and 'changed' in config.pretty_text
 
 
+def test_bases_of_mmpose_are_found_without_its_lists_of_models(monkeypatch):
+    from mmengine.config import Config
+    from mmengine.config import utils as module
+
+    base = "_base_ = ['mmpose::_base_/datasets/mpii.py']"
+    monkeypatch.setattr(module, '_get_cfg_metainfo', None)
+    assert Config.fromstring(base, '.py').dataset_info.dataset_name == 'mpii'
+    monkeypatch.undo()
+    model = "_base_ = ['mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py']"
+    assert Config.fromstring(model, '.py').model.backbone.depth == 50
+    with pytest.raises(FileNotFoundError, match='no_such'):
+        Config.fromstring("_base_ = ['mmpose::_base_/datasets/no_such.py']", '.py')
+
+
 def test_comments_are_kept_by_yapf():
     from mmengine.config import config as module
 

@@ -102,8 +102,26 @@ def _format_fast(module: ModuleType) -> None:
     module.FormatCode = format_fast
 
 
+def _find_fast(module: ModuleType) -> None:
+    """Look for ``mmpose::_base_/…`` where it lies; mmengine reads hundreds of lists of models before, to no end."""
+    find = module._get_external_cfg_path
+
+    @functools.wraps(find)
+    def find_fast(package_path: str, cfg_file: str) -> str:
+        if cfg_file.startswith('_base_/'):
+            raise ValueError(f'{cfg_file} is in no list of models')  # as mmengine's own, after which it looks there
+        return find(package_path, cfg_file)
+
+    module._get_external_cfg_path = functools.lru_cache(maxsize=None)(find_fast)
+
+
+def _hurry_configs(module: ModuleType) -> None:
+    _format_fast(module)
+    _find_fast(module)
+
+
 PATCHES = {
-    'mmengine.config.config': _format_fast,
+    'mmengine.config.config': _hurry_configs,
     'mmengine.dataset.base_dataset': _check_annotations,
     'mmengine.fileio.handlers.pickle_handler': safe_loading.protect_pickles,
     'mmengine.fileio.handlers.yaml_handler': safe_loading.protect_yaml,
