@@ -43,8 +43,6 @@ def test_batches_hold_the_pair(method, task, data, monkeypatch, pytestconfig):
     init_default_scope(cfg.default_scope)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
-    source = cfg.train_dataloader.dataset.datasets[0]  # the miniature's people are not before their cameras
-    source.pipeline = [step for step in source.pipeline if step.type != 'ScreenPose']
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
     flat = batch['data_samples']
     labelled = [s for s in flat if s.metainfo.get('domain', 'source') == 'source' and 'gt_fields' in s]

@@ -248,9 +248,7 @@ CASES = dict(
         write.people,
         (
             dict(
-                type='SyntheticPoseLiftingDataset',
-                data_root='data/rendered_h36m/',
-                ann_file='annotations/people.json',
+                type='SyntheticPoseLiftingDataset', data_root='data/rendered_h36m/', ann_file='annotations/people.json'
             ),
         ),
         lose,
@@ -271,6 +269,32 @@ CASES = dict(
         'videos/walk/000007.png',
         ('1 unreadable frames', '{}'),
         level='warning',
+    ),
+    pairs=Case(
+        write.mvhand,
+        (
+            dict(
+                type='PairSequenceDataset',
+                dataset=dict(type='MVHandDataset', data_root='data/mvhand/'),
+                sequence='fields',
+                gap=(1, 2),
+            ),
+        ),
+        cut,
+        'mvhand/9-17-1-2/rgb/00002_1.jpg',
+        ('cut short', '{}'),
+    ),
+    stills=Case(
+        write.h3d,
+        (
+            dict(
+                type='SelfPairDataset',
+                dataset=dict(type='Hand3DStudioDataset', data_root='data/H3D_crop/', split='all', objects='all'),
+            ),
+        ),
+        cut,
+        'H3D_crop/part3/2.jpg',
+        ('cut short', '{}'),
     ),
     drawn_people=Case(None, (dict(type='SyntheticBodyDataset', length=2, size=64),)),
     drawn_hands=Case(None, (dict(type='SyntheticHandDataset', length=2, size=64),)),
