@@ -6,6 +6,7 @@ import pytest
 import relation_samples
 import torch
 import volume_samples
+from half_precision import Bfloat16Wrapper, Float16Wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from mmposeda.registry import MODELS
@@ -68,13 +69,6 @@ def batch_for(make_batch):
     return make
 
 
-class Bfloat16Wrapper(OptimWrapper):
-    """What MMEngine's AmpOptimWrapper does, which takes no CPU."""
-
-    def optim_context(self, model):
-        return torch.autocast('cpu', torch.bfloat16)
-
-
 def build(name, estimator):
     if name == 'RelationDistillation':
         return relation_samples.build()
@@ -105,9 +99,10 @@ def snapshot(model):
     return [p.detach().clone() for p in learning(model)]
 
 
+@pytest.mark.parametrize('precision', [Bfloat16Wrapper, Float16Wrapper])
 @pytest.mark.parametrize('name', ADAPTERS)
-def test_mixed_precision(name, estimator, batch_for):
-    model, wrapper = start(name, estimator, Bfloat16Wrapper)
+def test_mixed_precision(name, precision, estimator, batch_for):
+    model, wrapper = start(name, estimator, precision)
     before = snapshot(model)
     logged = model.train_step(batch_for(name), wrapper)
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logged.values())
